@@ -1,0 +1,98 @@
+# Everything happens in .venv, which the first target sets up and later runs reuse. What is installed there is read
+# from pyproject.toml: this file lists no package. The package is installed editable, so that Python files are used as
+# they lie and the extension module is built again only when its sources change.
+#
+#   make test PYTHON=python3.12       another interpreter (after `make clean`, if .venv exists)
+#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py and bench/demo.py
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/*.pyx fastmlp/*.pxd)
+
+.PHONY: help demo test bench lint format clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train on digits beside scikit-learn's MLP; prints a table, saves digits_loss.png"
+	@echo "make test    run the test suite"
+	@echo "make bench   measure every workload of bench/fit.py against scikit-learn"
+	@echo "make lint    check Python, Cython and C sources;  make format  rewrites them"
+	@echo "make clean   remove what was built, and .venv"
+
+demo: $(VENV)/built $(VENV)/extra-demo
+	@$(BIN)/python bench/demo.py $(ARGS)
+
+test: $(VENV)/built $(VENV)/extra-test
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/built $(VENV)/extra-bench
+	@$(BIN)/python bench/fit.py $(ARGS)
+
+lint: $(VENV)/extra-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/cython-lint fastmlp
+	@$(BIN)/clang-format --dry-run --Werror csrc/*.c csrc/*.h
+
+format: $(VENV)/extra-lint
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i csrc/*.c csrc/*.h
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info fastmlp/*.so fastmlp/_core.c
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: a virtual environment, the packages of one extra, the package itself.
+
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found. Name a Python 3.11 or newer:" \
+	    "make demo PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/extra-%: pyproject.toml | $(VENV)/made
+	@echo "Installing what '$*' needs"
+	@$(BIN)/python -c "$$REQUIREMENTS" $* >$(VENV)/$*.txt
+	@$(PIP) install --requirement $(VENV)/$*.txt
+	@touch $@
+
+$(VENV)/built: $(SOURCES) | $(VENV)/made
+	@echo "Building fastmlp"
+	@$(BIN)/python -c "$$REQUIREMENTS" build >$(VENV)/build.txt
+	@$(PIP) install --requirement $(VENV)/build.txt
+	@$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+define CHECK_PYTHON
+import os, sys
+if sys.version_info < (3, 11):
+    sys.exit("fastmlp needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make demo PYTHON=python3.12"
+             % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("$(PYTHON) cannot make virtual environments: install its venv package (Debian, Ubuntu: python3-venv)")
+import shlex, shutil, sysconfig
+compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+if not shutil.which(shlex.split(compiler)[0]):
+    sys.exit("No C compiler: '%s' was not found. Install gcc or clang, or name one: CC=clang make demo" % compiler)
+if not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
+    sys.exit("Python.h was not found: install the headers of $(PYTHON) (Debian, Ubuntu: python3-dev)")
+endef
+export CHECK_PYTHON
+
+define REQUIREMENTS
+import sys, tomllib
+with open("pyproject.toml", "rb") as file:
+    pyproject = tomllib.load(file)
+extras = pyproject["project"]["optional-dependencies"]
+lists = {"build": pyproject["build-system"]["requires"], **extras}
+print(*lists[sys.argv[1]], sep="\n")
+endef
+export REQUIREMENTS

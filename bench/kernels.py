@@ -1,0 +1,289 @@
+"""Time every kernel for every ISA and type, beside the ceiling of multiply-adds.
+
+    python bench/kernels.py                       every kernel, every ISA of this machine
+    python bench/kernels.py forward step --isa avx2
+
+One thread, data in cache, best of many calls; what an empty call costs from Python is taken off.
+Products are given in GFLOP/s with their share of the ceiling, the others in elements: read and
+written once, 10^9 a second. The contracts are in csrc/fastmlp.h.
+"""
+
+import argparse
+import ctypes
+import sys
+import time
+
+import machine
+import numpy as np
+import report
+
+from fastmlp import _core
+
+# Argument types by letter; the result is void but for the kernels that return a sum.
+LETTERS = {
+    "n": ctypes.c_size_t,
+    "z": ctypes.c_ssize_t,
+    "p": ctypes.c_void_p,
+    "i": ctypes.c_int,
+    "d": ctypes.c_double,
+}
+PROTOTYPES = {
+    "gather": "nnppzzpn",
+    "forward": "nnnpnppipn",
+    "forward_csr": "nnpppnpipn",
+    "forward_narrow": "nnnnpnppp",
+    "delta": "nnnpnpippn",
+    "delta_narrow": "nnnnppippn",
+    "gradient": "nnnpnpnipn",
+    "gradient_narrow": "nnnnppnipn",
+    "gradient_csr": "npppp",
+    "column_sums": "nnpnip",
+    "column_sums_narrow": "nnpip",
+    "transpose": "nnpp",
+    "to_columns": "npnp",
+    "from_columns": "nppn",
+    "activation": "np",
+    "derivative": "npp",
+    "output": "npn",
+    "loss": "nnpnppp",
+    "step": "npdpppp",
+    "sum_squares": "np",
+    "exponential": "np",
+    "logarithm": "np",
+    "multiply_adds": "np",
+}
+RETURNS_DOUBLE = "loss", "step", "sum_squares", "multiply_adds"
+
+# A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows with 64 values.
+ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
+CSR_FEATURES, CSR_ROW = 2048, 64
+COUNT = 16_384  # of elementwise kernels
+
+
+class Step(ctypes.Structure):
+    """fastmlp_step"""
+
+    _fields_ = [
+        (name, ctypes.c_double)
+        for name in ("scale", "learning_rate", "momentum", "nesterov", "beta_1", "beta_2", "epsilon")
+    ]
+
+
+class Csr(ctypes.Structure):
+    """fastmlp_csr"""
+
+    _fields_ = [
+        ("indptr", ctypes.c_void_p),
+        ("indices", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("wide_indices", ctypes.c_int),
+        ("double_data", ctypes.c_int),
+    ]
+
+
+class Case:
+    """A call of one kernel: its arguments, and the flops or elements that it works on."""
+
+    def __init__(self, address, kernel, args, *, flops=None, elements=None, in_place=None):
+        result = ctypes.c_double if kernel in RETURNS_DOUBLE else None
+        types = [LETTERS[letter] for letter in PROTOTYPES[kernel]]
+        self.function = ctypes.CFUNCTYPE(result, *types)(address)
+        self.arrays = args  # kept alive
+        self.args = [
+            kind(arg.ctypes.data if isinstance(arg, np.ndarray) else arg)
+            for kind, arg in zip(types, args, strict=True)
+        ]
+        self.flops, self.work = flops, flops or elements
+        self.in_place = in_place  # restored before each call: else values run away
+        self.original = None if in_place is None else in_place.copy()
+
+    def seconds(self, budget):
+        """Of the fastest call in about `budget` seconds."""
+        best = float("inf")
+        end = time.perf_counter() + budget
+        while True:
+            if self.in_place is not None:
+                self.in_place[:] = self.original
+            begin = time.perf_counter()
+            self.function(*self.args)
+            now = time.perf_counter()
+            best = min(best, now - begin)
+            if now > end:
+                return best
+
+    def rate(self, budget, empty):
+        """10^9 flops or elements a second; None for a kernel that does nothing."""
+        seconds = self.seconds(budget)
+        return self.work / (seconds - empty) / 1e9 if seconds > 1.2 * empty else None
+
+
+def cases(table, dtype):
+    """Every kernel of the table but the ceiling: {name: Case}."""
+    lanes, mr = table["lanes"], table["mr"]
+    random_state = np.random.RandomState(0)
+
+    def reals(*shape, low=0.25, high=0.75):
+        array = _core.aligned_zeros(int(np.prod(shape)), dtype)
+        array[:] = random_state.uniform(low, high, array.size)
+        return array
+
+    def add(kernel, args, entry=None, **work):
+        address = table[kernel][entry] if entry else table[kernel]
+        made[f"{kernel} {entry}" if entry else kernel] = Case(address, kernel, args, **work)
+
+    made = {}
+    panels = WIDTH // lanes
+    relu = _core.ACTIVATIONS.index("relu")
+    rows = random_state.permutation(1000)[:BATCH].astype(np.intp)
+    h, c = reals(ROWS, WIDTH), reals(ROWS, WIDTH)  # (panels, ROWS, V)
+    w, bias = reals(WIDTH, WIDTH), reals(WIDTH)  # (panels, WIDTH, V), (panels, V)
+    w_narrow, z = reals(WIDTH, OUTPUTS), reals(ROWS, OUTPUTS)  # (panels, OUTPUTS, V), columns
+    a, d = reals(BATCH, WIDTH), reals(BATCH, WIDTH)  # (panels, BATCH, V)
+    z_batch = reals(BATCH, OUTPUTS)  # columns
+    g = reals(WIDTH, WIDTH)
+    block = ROWS * lanes  # reals between panels of a row block
+    batch = BATCH * lanes
+
+    flops = 2 * ROWS * WIDTH * WIDTH
+    add("forward", [ROWS, panels, WIDTH, h, block, w, bias, relu, c, block], flops=flops)
+    add("delta", [ROWS, panels, WIDTH, h, block, w, relu, h, c, block], flops=flops)
+    flops = 2 * BATCH * WIDTH * WIDTH
+    gradient = [WIDTH, panels, BATCH, a, batch, d, batch, 0, g, WIDTH * lanes]
+    add("gradient", gradient, flops=flops)
+    flops = 2 * ROWS * WIDTH * OUTPUTS
+    narrow = [0, ROWS, OUTPUTS, WIDTH, h, block, w_narrow, bias, z]
+    add("forward_narrow", narrow, flops=flops)
+    narrow = [0, ROWS, panels, OUTPUTS, z, w_narrow, relu, h, c, block]
+    add("delta_narrow", narrow, flops=flops)
+    narrow = [OUTPUTS, OUTPUTS, panels, BATCH, z_batch, d, batch, 0, g, OUTPUTS * lanes]
+    add("gradient_narrow", narrow, flops=2 * BATCH * WIDTH * OUTPUTS)
+
+    indptr = np.arange(0, 1001 * CSR_ROW, CSR_ROW, dtype=np.int64)
+    indices = np.sort(random_state.randint(CSR_FEATURES, size=(1000, CSR_ROW)), axis=1)
+    indices = indices.ravel().astype(np.int32)
+    values = random_state.uniform(0.25, 0.75, indices.size).astype(dtype)
+    pointers = [array.ctypes.data for array in (indptr, indices, values)]
+    csr = Csr(*pointers, 0, int(np.dtype(dtype) == np.float64))
+    x = ctypes.addressof(csr)
+    w_csr = reals(WIDTH, CSR_FEATURES)
+    forward = [ROWS, panels, x, rows, w_csr, CSR_FEATURES * lanes, bias, relu, c, block]
+    add("forward_csr", forward, flops=2 * ROWS * CSR_ROW * WIDTH)
+    flops = 2 * BATCH * CSR_ROW * lanes
+    add("gradient_csr", [BATCH, x, rows, d, reals(CSR_FEATURES, lanes)], flops=flops)
+    for name in ("forward_csr", "gradient_csr"):
+        made[name].arrays += [csr, indptr, indices, values]
+
+    for source in _core.SOURCES:
+        X = random_state.randint(2, size=(1000, WIDTH)).astype(source)
+        gather = [ROWS, WIDTH, X, rows, *X.strides, c, block]
+        add("gather", gather, source, elements=ROWS * WIDTH)
+    add("column_sums", [panels, BATCH, d, batch, 0, bias], elements=BATCH * WIDTH)
+    sums = [OUTPUTS, BATCH, z_batch, 0, bias]
+    add("column_sums_narrow", sums, elements=BATCH * OUTPUTS)
+    add("transpose", [lanes, lanes, w, g], elements=lanes * lanes)
+    add("to_columns", [WIDTH, h, block, c], elements=mr * WIDTH)
+    add("from_columns", [WIDTH, h, c, block], elements=mr * WIDTH)
+
+    for name in _core.ACTIVATIONS:
+        x = reals(COUNT, low=-2, high=2)
+        add("activation", [COUNT, x], name, elements=COUNT, in_place=x)
+        x = reals(COUNT)
+        add("derivative", [COUNT, reals(COUNT), x], name, elements=COUNT, in_place=x)
+    for name in ("exponential", "logarithm"):
+        x = reals(COUNT)
+        add(name, [COUNT, x], elements=COUNT, in_place=x)
+    add("sum_squares", [COUNT, reals(COUNT)], elements=COUNT)
+
+    n = 1024  # outputs: with 10, the call would take longer than the kernel
+    targets = {
+        "log_loss": random_state.randint(n, size=1000).astype(np.int32),
+        "binary_log_loss": random_state.randint(2, size=(1000, n)).astype(np.uint8),
+    }
+    for name in _core.LOSSES:
+        y = targets.get(name)
+        y = random_state.uniform(size=(1000, n)).astype(dtype) if y is None else y
+        x = reals(mr, n)
+        add("output", [n, x, mr], name, elements=mr * n, in_place=x)
+        x = reals(mr, n)
+        add("loss", [mr, n, x, mr, y, rows, None], name, elements=mr * n, in_place=x)
+
+    step = Step(1 / BATCH, 1e-3, 0.9, 1, 0.9, 0.999, 1e-8)
+    for name in _core.OPTIMIZERS:
+        x = reals(COUNT)
+        args = [COUNT, ctypes.addressof(step), 1e-4, reals(COUNT), x, reals(COUNT), reals(COUNT)]
+        add("step", args, name, elements=COUNT, in_place=x)
+        made[f"step {name}"].arrays += [step]
+    return made
+
+
+def kernel_names(table):
+    """As `cases` names them."""
+    for kernel, entry in table.items():
+        if isinstance(entry, dict):
+            yield from (f"{kernel} {name}" for name in entry)
+        elif kernel not in ("lanes", "mr", "nr", "multiply_adds"):
+            yield kernel
+
+
+def main():
+    args = parse_arguments()
+    columns = [(isa, dtype) for isa in args.isa for dtype in ("float32", "float64")]
+    ceilings, rates, unmeasured = {}, {}, set()
+    for isa, dtype in columns:
+        table = _core.kernel_table(isa, dtype)
+        made = cases(table, dtype)
+        unmeasured |= set(kernel_names(table)) - set(made)
+        empty = Case(table["sum_squares"], "sum_squares", [0, np.zeros(8)]).seconds(0.05)
+        ceiling = _core.fma_ceiling(isa, dtype, 1)
+        for name, case in made.items():
+            if any(name.startswith(start) for start in args.kernels):
+                rate = case.rate(args.seconds, empty)
+                rates.setdefault(name, (case.flops is not None, {}))[1][isa, dtype] = rate
+        ceilings[isa, dtype] = max(ceiling, _core.fma_ceiling(isa, dtype, 1))
+
+    print(f"{'':26}" + "".join(f"{isa:>16}{'':9}" for isa in args.isa))
+    print(f"{'':26}" + "".join(f"{dtype[0] + dtype[-2:]:>8}{'':4}" for _, dtype in columns))
+    print(f"{'GFLOP/s, % of ceiling':26}")
+    print(line("ceiling", columns, ceilings))
+    for name, (is_flops, rate) in rates.items():
+        if is_flops:
+            print(line(name, columns, rate, ceilings))
+    print("10^9 elements a second")
+    for name, (is_flops, rate) in rates.items():
+        if not is_flops:
+            print(line(name, columns, rate))
+    is_whole = args.isa == _core.isas() and args.kernels == [""]
+    result = {
+        "environment": machine.environment(),
+        "ceilings": {" ".join(column): value for column, value in ceilings.items()},
+        "rates": {
+            name: {" ".join(column): value for column, value in rate.items()}
+            for name, (_, rate) in rates.items()
+        },
+    }
+    report.write_json(result, "kernels" if is_whole else "kernels-partial")
+    if unmeasured:
+        sys.exit(f"not measured, for want of a case: {', '.join(sorted(unmeasured))}")
+
+
+def line(name, columns, rate, ceilings=None):
+    cells = []
+    for column in columns:
+        value = rate[column]
+        share = f"{100 * value / ceilings[column]:3.0f}%" if ceilings and value else f"{'':4}"
+        cells.append(f"{report.number(value):>8}{share}")
+    return f"{name:26}" + "".join(cells)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "kernels", nargs="*", default=[""], help="beginnings of names; default: all", metavar="kernel"
+    )
+    parser.add_argument("--isa", nargs="+", choices=_core.isas(), default=_core.isas())
+    parser.add_argument("--seconds", type=float, default=0.05, help="for each kernel (0.05)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Where and with what a measurement was made, and how much memory a process has used."""
+
+import contextlib
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def n_cores():
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def memory():
+    """Bytes of memory that this process holds now; peak_memory() counts from here, where it can."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as clear_refs:
+        clear_refs.write("5")  # the peak is forgotten
+    return _status("VmRSS") or peak_memory()
+
+
+def peak_memory():
+    """Most bytes of memory that this process has held.
+
+    Not ru_maxrss on Linux: that of a child starts at the peak of the process that made it.
+    """
+    peak = _status("VmHWM")
+    if peak is None:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak *= 1 if sys.platform == "darwin" else 1024
+    return peak
+
+
+def _status(name):
+    """Bytes, from a line of Linux's /proc/self/status; None elsewhere."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith(name + ":"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def threads_environment(n_threads):
+    """os.environ for a process whose BLAS and OpenMP run on `n_threads` threads."""
+    names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
+    return {**os.environ, **dict.fromkeys(names, str(n_threads))}
+
+
+def environment():
+    """Processor, versions, commit and date, as a dict for JSON."""
+    import numpy
+    import scipy
+    import sklearn
+    from threadpoolctl import threadpool_info
+
+    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    blas = [pool for pool in blas if "numpy" in pool["filepath"]] or blas  # SciPy has its own
+    return {
+        "processor": _processor(),
+        "cores": n_cores(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "sklearn": sklearn.__version__,
+        "blas": "; ".join(
+            f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
+            for pool in blas
+        ),
+        "commit": _commit(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def _processor():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as cpuinfo:
+        for line in cpuinfo:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    if sys.platform == "darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _commit():
+    """Short hash of the checkout, with a + when files differ from it; None outside git."""
+    commit = _output("git", "rev-parse", "--short", "HEAD")
+    if not commit:
+        return None
+    changed = _output("git", "status", "--porcelain", "--", ".", ":!README.md", ":!bench/results")
+    return commit + ("+" if changed else "")
+
+
+def _output(*command):
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

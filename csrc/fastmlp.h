@@ -1,0 +1,159 @@
+/* The C interface of fastmlp: the lists, the kernel table, and the contract of every kernel.
+ *
+ * Kernels know no Python, no OpenMP and no allocation, and they cannot fail: whoever calls them has
+ * checked every size. Each body is written once (kernels.h) in `real` and `vec` and compiled for
+ * float and double and for every ISA; a table of pointers makes one type of all of them.
+ *
+ * Words. `real` is the computing type, V the lanes of a vector of it. A panel is (rows, V): rows
+ * of one vector each. A matrix (rows, columns) in panels is (panels, rows, V), column j in lane
+ * j % V of panel j / V, unused lanes zero; `x_panel` counts the reals between panels of x.
+ * m, n, k, mr, nr are BLIS's words: the product is (m, k) times (k, n), its register tile mr rows
+ * by nr vectors.
+ *
+ * Every array in panels is aligned to a vector. Sums run over k in rising order, whatever the tile:
+ * an element's bits depend neither on its neighbours nor on who computes it.
+ */
+#ifndef FASTMLP_H
+#define FASTMLP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The lists. Each makes the enum, the table's entries, the names Python accepts, the tests and the
+ * benches. */
+#define FASTMLP_ACTIVATIONS(X) X(identity) X(logistic) X(tanh) X(relu)
+#define FASTMLP_LOSSES(X) /* X(loss, output activation: its canonical inverse link) */             \
+    X(squared_error, identity) X(poisson, exp) X(log_loss, softmax) X(binary_log_loss, logistic)
+#define FASTMLP_OPTIMIZERS(X) /* X(optimizer, arrays of state) */ X(sgd, 1) X(adam, 2)
+#define FASTMLP_SOURCES(X) /* X(NumPy's name, C type) of the arrays that samples are read from */  \
+    X(float32, float)                                                                              \
+    X(float64, double)                                                                             \
+    X(bool, uint8_t)                                                                               \
+    X(int8, int8_t)                                                                                \
+    X(uint8, uint8_t)                                                                              \
+    X(int16, int16_t)                                                                              \
+    X(uint16, uint16_t) X(int32, int32_t) X(uint32, uint32_t) X(int64, int64_t) X(uint64, uint64_t)
+#define FASTMLP_ISAS(X) X(avx512) X(avx2) X(generic) /* best first */
+
+#define FASTMLP_ENUM(name, ...) FASTMLP_##name,
+enum fastmlp_activation { FASTMLP_ACTIVATIONS(FASTMLP_ENUM) FASTMLP_N_ACTIVATIONS };
+enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM) FASTMLP_N_LOSSES };
+enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM) FASTMLP_N_OPTIMIZERS };
+enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM) FASTMLP_N_SOURCES };
+
+/* What one step of an optimizer needs beside its arrays. */
+typedef struct {
+    double scale;         /* 1 / (sum of the batch's sample weights) */
+    double learning_rate; /* of this step; Adam's with the bias correction in it */
+    double momentum;
+    double nesterov; /* 0 or 1 */
+    double beta_1, beta_2, epsilon;
+} fastmlp_step;
+
+/* Rows of a CSR matrix; indices are int32 or int64, data float or double. */
+typedef struct {
+    const int64_t *indptr;
+    const void *indices, *data;
+    int wide_indices; /* int64 */
+    int double_data;
+} fastmlp_csr;
+
+typedef struct {
+    const char *isa;
+    size_t real_size, lanes, mr, nr;
+
+    /* a[p][i][v] = x[rows[i]][p V + v]: m samples of n features from bytes `x` with byte strides. */
+    void (*gather[FASTMLP_N_SOURCES])(size_t m, size_t n, const char *x, const intptr_t *rows,
+                                      ptrdiff_t row_stride, ptrdiff_t column_stride, void *a,
+                                      size_t a_panel);
+
+    /* c = activation(bias + a w): a (m, k) and c (m, n panels) in panels, w (n panels, k, V),
+     * bias (n panels, V). The floor of relu is applied in registers, the others in a second pass. */
+    void (*forward)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
+                    const void *w, const void *bias, int activation, void *c, size_t c_panel);
+
+    /* The same with `a` the CSR rows rows[0..m) and w_panel = k V reals between panels. */
+    void (*forward_csr)(size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows,
+                        const void *w, size_t w_panel, const void *bias, int activation, void *c,
+                        size_t c_panel);
+
+    /* Narrow output layer, its weights (k panels, n, V) along fan_in: z = bias + a w^T, with z in
+     * columns (row panels, n, V rows): row r in lane r % V of row panel r / V. The m rows begin
+     * at `row`, a multiple of mr, of z; `a` points to that row already. m is a multiple of mr. */
+    void (*forward_narrow)(size_t row, size_t m, size_t n, size_t k, const void *a, size_t a_panel,
+                           const void *w, const void *bias, void *z);
+
+    /* c = (d wt) * activation'(h): d (m, k) in panels, wt (n panels, k, V), h and c (m, n panels)
+     * with the same distance between panels. `_narrow`: d in columns, beginning at `row`. */
+    void (*delta)(size_t m, size_t n_panels, size_t k, const void *d, size_t d_panel,
+                  const void *wt, int activation, const void *h, void *c, size_t c_panel);
+    void (*delta_narrow)(size_t row, size_t m, size_t n_panels, size_t k, const void *d,
+                         const void *wt, int activation, const void *h, void *c, size_t c_panel);
+
+    /* g (+)= a^T d over k samples: g (n panels, m, V). a points to the first of m columns (inputs of
+     * the layer) of an array in panels; m columns may cross panels, the first is lane 0 of one.
+     * `_narrow`: a is in columns (row panels, width, V rows) and m <= width of its columns are used,
+     * d is the activations. `_csr`: one panel, g (features, V), g += x^T d. */
+    void (*gradient)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
+                     const void *d, size_t d_panel, int accumulate, void *g, size_t g_panel);
+    void (*gradient_narrow)(size_t m, size_t width, size_t n_panels, size_t k, const void *a,
+                            const void *d, size_t d_panel, int accumulate, void *g,
+                            size_t g_panel);
+    void (*gradient_csr)(size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d,
+                         void *g);
+
+    /* Sums over k samples: g (n panels, V) (+)= sum of d's rows; `_narrow`: g (n) of d in columns. */
+    void (*column_sums)(size_t n_panels, size_t k, const void *d, size_t d_panel, int accumulate,
+                        void *g);
+    void (*column_sums_narrow)(size_t n, size_t k, const void *d, int accumulate, void *g);
+
+    /* w (m, V), rows of a panel, to wt: wt[j V + i] = w[i][j] for i < m <= V and j < n <= V. */
+    void (*transpose)(size_t m, size_t n, const void *w, void *wt);
+
+    /* (mr rows, n) from panels to columns (n, mr) and back. */
+    void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z);
+    void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel);
+
+    /* Elementwise, in place; count is a multiple of V. derivative: d *= activation'(h), in terms of
+     * the output h. */
+    void (*activation[FASTMLP_N_ACTIVATIONS])(size_t count, void *h);
+    void (*derivative[FASTMLP_N_ACTIVATIONS])(size_t count, const void *h, void *d);
+
+    /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in place.
+     * loss: the same, then z = (output - y) weight, the derivative by the pre-activation; returns the
+     * sum over the first m rows of weight * loss. y by loss: reals (n_samples, n) for squared_error
+     * and poisson, uint8 (n_samples, n) for binary_log_loss, int32 class (n_samples) for log_loss;
+     * sample i is row rows[i] of it, and of weights (NULL: all one). */
+    void (*output[FASTMLP_N_LOSSES])(size_t n, void *z, size_t ldz);
+    double (*loss[FASTMLP_N_LOSSES])(size_t m, size_t n, void *z, size_t ldz, const void *y,
+                                     const intptr_t *rows, const double *weights);
+
+    /* One step on `count` (a multiple of V) parameters, their summed gradient g and the optimizer's
+     * state; the gradient proper is scale (g + l2 w). Returns the sum of squares of w before it. */
+    double (*step[FASTMLP_N_OPTIMIZERS])(size_t count, const fastmlp_step *step, double l2,
+                                         const void *g, void *w, void *state_1, void *state_2);
+    double (*sum_squares)(size_t count, const void *w);
+
+    /* elementwise math of the losses, for tests: exp and log of `count` reals in place */
+    void (*exponential)(size_t count, void *x);
+    void (*logarithm)(size_t count, void *x);
+
+    /* n rounds of independent multiply-adds in registers; returns the number of flops (the ceiling
+     * that speeds are compared with). */
+    double (*multiply_adds)(size_t n, void *sink);
+} fastmlp_kernels;
+
+#define FASTMLP_DECLARE_ISA(name)                                                                  \
+    extern const fastmlp_kernels fastmlp_##name##_float_kernels, fastmlp_##name##_double_kernels;
+FASTMLP_ISAS(FASTMLP_DECLARE_ISA)
+
+/* The table of an ISA (enum fastmlp_isa) and type; NULL where the build or the processor lacks it. */
+enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM) FASTMLP_N_ISAS };
+const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double);
+
+/* Denormal numbers are flushed to zero inside the engine's threads, and the old state restored: they
+ * cost a hundred times an ordinary number, and Adam's moments decay into them. */
+uint64_t fastmlp_flush_denormals(void);
+void fastmlp_restore_denormals(uint64_t state);
+
+#endif

@@ -1,0 +1,885 @@
+/* The body of every kernel, written once. A stub (isa_*.c) includes it for float and for double
+ * after it has defined
+ *     REAL, REAL_IS_DOUBLE   the computing type
+ *     NAME(x)                a name of its own for x in this ISA and type
+ *     ISA_NAME, VECTOR_BYTES the width of a register
+ *     MR, NR                 the register tile: MR rows (a power of two, at most V) by NR vectors
+ * The contracts are in fastmlp.h.
+ */
+#ifndef FASTMLP_KERNELS_H
+#define FASTMLP_KERNELS_H
+
+#define INLINE static inline __attribute__((always_inline))
+#define PRAGMA(x) _Pragma(#x)
+
+/* lane i of the first vector, lane i of the second, lane i + 1 of the first ... */
+#define LOW_2 0, 2
+#define HIGH_2 1, 3
+#define LOW_4 0, 4, 1, 5
+#define HIGH_4 2, 6, 3, 7
+#define LOW_8 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_8 4, 12, 5, 13, 6, 14, 7, 15
+#define LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#ifdef __clang__
+#define UNROLL(n) PRAGMA(unroll)
+#define ROLLED PRAGMA(nounroll)
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define UNROLL(n) PRAGMA(GCC unroll n)
+#define ROLLED PRAGMA(GCC unroll 1)
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (ivec){__VA_ARGS__})
+#endif
+
+#endif
+
+#define real REAL
+#define vec NAME(vector)
+#define ivec NAME(mask)
+#define integer NAME(integer)
+#define V ((size_t)(VECTOR_BYTES / sizeof(real)))
+
+typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+#if REAL_IS_DOUBLE
+typedef int64_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef int64_t NAME(integer);
+#else
+typedef int32_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef int32_t NAME(integer);
+#endif
+/* ------------------------------------------------------------------------- vectors */
+
+INLINE vec NAME(load)(const real *x) { return *(const vec *)x; }
+INLINE void NAME(store)(real *x, vec v) { *(vec *)x = v; }
+INLINE vec NAME(broadcast)(real x) { return x - (vec){0}; }
+#define load NAME(load)
+#define store NAME(store)
+#define broadcast NAME(broadcast)
+
+/* max(x, 0) that keeps NaN */
+INLINE vec NAME(rectify)(vec x) { return (vec)((ivec)x & ~(ivec)(x < (vec){0})); }
+#define rectify NAME(rectify)
+
+/* ------------------------------------------------------------------- the tile product */
+
+/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. Inputs are
+ * read along their panel (ALONG: row stride V, column stride 1, a new panel every V columns: the
+ * product contracts over lanes) or across it (ACROSS: row stride 1, column stride V: the product
+ * contracts over the rows of one panel). */
+enum { NAME(ALONG), NAME(ACROSS) };
+#define ALONG NAME(ALONG)
+#define ACROSS NAME(ACROSS)
+
+INLINE void NAME(multiply_add)(const int m, const int n, const real *a, const size_t row_stride,
+                               const real *b, size_t b_panel, vec acc[MR][NR]) {
+    vec row[NR];
+    UNROLL(8) for (int j = 0; j < n; j++) row[j] = load(b + (size_t)j * b_panel);
+    UNROLL(16) for (int i = 0; i < m; i++) {
+        const vec scalar = broadcast(a[(size_t)i * row_stride]);
+        UNROLL(8) for (int j = 0; j < n; j++) acc[i][j] += scalar * row[j];
+    }
+}
+
+INLINE void NAME(product)(const int m, const int n, const int direction, size_t k, const real *a,
+                          size_t a_panel, const real *b, size_t b_panel, vec acc[MR][NR]) {
+    if (direction == ACROSS) {
+        for (; k; k--, a += V, b += V) NAME(multiply_add)(m, n, a, 1, b, b_panel, acc);
+        return;
+    }
+    for (; k >= V; k -= V, a += a_panel)
+        ROLLED for (size_t lane = 0; lane < V; lane++, b += V)
+            NAME(multiply_add)(m, n, a + lane, V, b, b_panel, acc);
+    ROLLED for (size_t lane = 0; lane < k; lane++, b += V)
+        NAME(multiply_add)(m, n, a + lane, V, b, b_panel, acc);
+}
+
+/* Cuts n panels into groups of at most NR, as even as can be at the end. */
+INLINE size_t NAME(panel_group)(size_t n) {
+    return n <= NR ? n : n < 2 * NR ? (n + 1) / 2 : NR;
+}
+
+INLINE size_t NAME(tile_rows)(size_t left) {
+    return left >= MR ? MR : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* Calls tile(m, n, ...) with constants for the largest power of two m <= MR that the rows left fill,
+ * and n <= NR. */
+#define TILE_ROWS(n, rows, tile, ...)                                                              \
+    (MR > 4 && (rows) >= 8   ? tile((MR > 4 ? 8 : 1), n, __VA_ARGS__)                              \
+     : MR > 2 && (rows) >= 4 ? tile((MR > 2 ? 4 : 1), n, __VA_ARGS__)                              \
+     : (rows) >= 2           ? tile(2, n, __VA_ARGS__)                                             \
+                             : tile(1, n, __VA_ARGS__))
+#define TILE(rows, n, tile, ...)                                                                   \
+    (NR > 3 && (n) == 4 ? TILE_ROWS((NR > 3 ? 4 : 1), rows, tile, __VA_ARGS__)                     \
+     : (n) == 3         ? TILE_ROWS(3, rows, tile, __VA_ARGS__)                                    \
+     : (n) == 2         ? TILE_ROWS(2, rows, tile, __VA_ARGS__)                                    \
+                        : TILE_ROWS(1, rows, tile, __VA_ARGS__))
+
+#define FOR_TILE(m, n)                                                                             \
+    UNROLL(16) for (int i = 0; i < (m); i++)                                         \
+        UNROLL(8) for (int j = 0; j < (n); j++)
+
+/* -------------------------------------------------------------------- elementary functions */
+
+/* Scalar and free of branches, so that loops over a multiple of V elements become vector code. */
+
+#if REAL_IS_DOUBLE
+#define ROUNDER 0x1.8p52 /* x + ROUNDER holds round(x) in its low bits */
+#define MANTISSA_BITS 52
+#define EXPONENT_BIAS 1023
+#define LN2_HIGH 0x1.62e42feep-1 /* 32 bits: k * LN2_HIGH is exact */
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define EXP_LIMIT 800.0
+#define TANH_LIMIT 44.0
+#define SQUARE_ROOT __builtin_sqrt
+#define EPSILON DBL_EPSILON
+#else
+#define ROUNDER 0x1.8p23f
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define LN2_HIGH 0x1.63p-1f
+#define LN2_LOW -0x1.bd0106p-13f
+#define EXP_LIMIT 120.0f
+#define TANH_LIMIT 20.0f
+#define SQUARE_ROOT __builtin_sqrtf
+#define EPSILON FLT_EPSILON
+#endif
+#define R(x) ((real)(x))
+
+INLINE integer NAME(bits)(real x) {
+    integer i;
+    __builtin_memcpy(&i, &x, sizeof i);
+    return i;
+}
+INLINE real NAME(from_bits)(integer i) {
+    real x;
+    __builtin_memcpy(&x, &i, sizeof x);
+    return x;
+}
+/* 2^k for a whole number k in the normal range */
+INLINE real NAME(power_of_two)(real k) {
+    return NAME(from_bits)((integer)((uint64_t)(NAME(bits)(k + ROUNDER) + EXPONENT_BIAS)
+                                     << MANTISSA_BITS));
+}
+
+/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 by its Taylor series (degree 13 or 7: under a
+ * tenth of an ulp). */
+INLINE real NAME(reduced_expm1)(real x, real *k) {
+    *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
+    const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
+#if REAL_IS_DOUBLE
+    real p = 1.0 / 6227020800;
+    p = p * r + 1.0 / 479001600;
+    p = p * r + 1.0 / 39916800;
+    p = p * r + 1.0 / 3628800;
+    p = p * r + 1.0 / 362880;
+    p = p * r + 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+#else
+    real p = 1.0f / 5040;
+#endif
+    p = p * r + R(1.0 / 720);
+    p = p * r + R(1.0 / 120);
+    p = p * r + R(1.0 / 24);
+    p = p * r + R(1.0 / 6);
+    p = p * r + R(0.5);
+    return r + r * r * p;
+}
+
+INLINE real NAME(exp)(real x) {
+    x = x > EXP_LIMIT ? EXP_LIMIT : x;
+    x = x < -EXP_LIMIT ? -EXP_LIMIT : x;
+    real k;
+    const real p = R(1) + NAME(reduced_expm1)(x, &k);
+    /* two factors, for 2^k itself may be out of range where the result is not */
+    const real half = (k * R(0.5) + ROUNDER) - ROUNDER;
+    return p * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
+}
+
+/* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
+INLINE real NAME(tanh)(real x) {
+    real y = __builtin_fabs(x) * 2;
+    y = y > TANH_LIMIT ? TANH_LIMIT : y;
+    real k;
+    const real p = NAME(reduced_expm1)(y, &k);
+    const real scale = NAME(power_of_two)(k);
+    const real e = scale * p + (scale - R(1));
+    return __builtin_copysign(e / (e + R(2)), x);
+}
+
+INLINE real NAME(logistic)(real x) { return R(1) / (R(1) + NAME(exp)(-x)); }
+
+/* log of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
+ * log((1 + s) / (1 - s)), s = (m - 1) / (m + 1) */
+INLINE real NAME(log)(real x) {
+    const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
+    const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
+    const integer exponent = (integer)((uint64_t)offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
+    const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
+    const real m =
+        NAME(from_bits)(NAME(bits)(x) - (integer)((uint64_t)(exponent - EXPONENT_BIAS)
+                                                  << MANTISSA_BITS));
+    const real f = m - R(1), s = f / (f + R(2)), z = s * s;
+#if REAL_IS_DOUBLE
+    real p = 2.0 / 21;
+    p = p * z + 2.0 / 19;
+    p = p * z + 2.0 / 17;
+    p = p * z + 2.0 / 15;
+    p = p * z + 2.0 / 13;
+    p = p * z + 2.0 / 11;
+#else
+    real p = 2.0f / 11;
+#endif
+    p = p * z + R(2.0 / 9);
+    p = p * z + R(2.0 / 7);
+    p = p * z + R(2.0 / 5);
+    p = p * z + R(2.0 / 3);
+    const real half_square = R(0.5) * f * f;
+    return k * LN2_HIGH - ((half_square - (s * (half_square + p * z) + k * LN2_LOW)) - f);
+}
+
+static void NAME(exponential)(size_t count, void *x_) {
+    real *x = x_;
+    for (size_t i = 0; i < count; i++) x[i] = NAME(exp)(x[i]);
+}
+static void NAME(logarithm)(size_t count, void *x_) {
+    real *x = x_;
+    for (size_t i = 0; i < count; i++) x[i] = NAME(log)(x[i]);
+}
+
+/* ------------------------------------------------------------------------- activations */
+
+static void NAME(identity_activation)(size_t count, void *h) { (void)count, (void)h; }
+static void NAME(identity_derivative)(size_t count, const void *h, void *d) {
+    (void)count, (void)h, (void)d;
+}
+static void NAME(logistic_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i++) h[i] = NAME(logistic)(h[i]);
+}
+static void NAME(logistic_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i++) d[i] *= h[i] * (R(1) - h[i]);
+}
+static void NAME(tanh_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i++) h[i] = NAME(tanh)(h[i]);
+}
+static void NAME(tanh_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i++) d[i] *= R(1) - h[i] * h[i];
+}
+static void NAME(relu_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i += V) store(h + i, rectify(load(h + i)));
+}
+static void NAME(relu_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i += V)
+        store(d + i, (vec)((ivec)load(d + i) & (ivec)(load(h + i) != (vec){0})));
+}
+
+extern const fastmlp_kernels NAME(kernels);
+
+/* relu is applied where the tile leaves the registers; the others follow, a panel at a time */
+static void NAME(activate)(size_t m, size_t n_panels, int activation, real *c, size_t c_panel) {
+    if (activation == FASTMLP_identity || activation == FASTMLP_relu) return;
+    for (size_t p = 0; p < n_panels; p++) NAME(kernels).activation[activation](m * V, c + p * c_panel);
+}
+
+/* ------------------------------------------------------------------------- forward */
+
+INLINE void NAME(forward_tile)(const int m, const int n, size_t k, const real *a, size_t a_panel,
+                               const real *w, const real *bias, int relu, real *c, size_t c_panel) {
+    vec acc[MR][NR];
+    FOR_TILE(m, n) acc[i][j] = load(bias + (size_t)j * V);
+    NAME(product)(m, n, ALONG, k, a, a_panel, w, k * V, acc);
+    if (relu) FOR_TILE(m, n) acc[i][j] = rectify(acc[i][j]);
+    FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
+}
+
+static void NAME(forward)(size_t m, size_t n_panels, size_t k, const void *a_, size_t a_panel,
+                          const void *w_, const void *bias_, int activation, void *c_,
+                          size_t c_panel) {
+    const real *a = a_, *w = w_, *bias = bias_;
+    real *c = c_;
+    const int relu = activation == FASTMLP_relu;
+    for (size_t p = 0, n; p < n_panels; p += n) {
+        n = NAME(panel_group)(n_panels - p);
+        for (size_t i = 0; i < m;) {
+            const size_t left = m - i;
+            TILE(left, n, NAME(forward_tile), k, a + i * V, a_panel, w + p * k * V, bias + p * V,
+                 relu, c + p * c_panel + i * V, c_panel);
+            i += NAME(tile_rows)(left);
+        }
+    }
+    NAME(activate)(m, n_panels, activation, c, c_panel);
+}
+
+static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const void *a_,
+                                 size_t a_panel, const void *w_, const void *bias_, void *z_) {
+    const real *a = a_, *w = w_, *bias = bias_;
+    real *z = z_;
+    const size_t k_panels = (k + V - 1) / V;
+    for (size_t i = 0; i < m; i += MR) {
+        real *column = z + (row + i) / V * n * V + (row + i) % V;
+        for (size_t o = 0; o < n; o++) {
+            real sums[MR][V] __attribute__((aligned(VECTOR_BYTES)));
+            vec acc[MR];
+            for (int r = 0; r < MR; r++) acc[r] = (vec){0};
+            for (size_t p = 0; p < k_panels; p++) {
+                const vec weights = load(w + (p * n + o) * V);
+                UNROLL(16) for (size_t r = 0; r < MR; r++) acc[r] +=
+                    weights * load(a + p * a_panel + (i + r) * V);
+            }
+            for (int r = 0; r < MR; r++) store(sums[r], acc[r]);
+            for (size_t half = V / 2; half; half /= 2)
+                for (int r = 0; r < MR; r++)
+                    for (size_t lane = 0; lane < half; lane++) sums[r][lane] += sums[r][lane + half];
+            for (int r = 0; r < MR; r++) column[o * V + (size_t)r] = sums[r][0] + bias[o];
+        }
+    }
+}
+
+#define CSR_FORWARD(suffix, index_type, data_type)                                                 \
+    static void NAME(forward_csr_##suffix)(size_t m, size_t n_panels, const fastmlp_csr *x,        \
+                                           const intptr_t *rows, const real *w, size_t w_panel,    \
+                                           const real *bias, real *c, size_t c_panel) {            \
+        const index_type *indices = x->indices;                                                    \
+        const data_type *data = x->data;                                                           \
+        for (size_t i = 0; i < m; i++) {                                                           \
+            const int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];                \
+            for (size_t p = 0; p < n_panels; p++) {                                                \
+                vec acc = load(bias + p * V);                                                      \
+                for (int64_t t = begin; t < end; t++)                                              \
+                    acc += broadcast((real)data[t]) *                                              \
+                           load(w + p * w_panel + (size_t)indices[t] * V);                         \
+                store(c + p * c_panel + i * V, acc);                                               \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    static void NAME(gradient_csr_##suffix)(size_t k, const fastmlp_csr *x, const intptr_t *rows,  \
+                                            const real *restrict d, real *restrict g) {            \
+        const index_type *indices = x->indices;                                                    \
+        const data_type *data = x->data;                                                           \
+        for (size_t r = 0; r < k; r++) {                                                           \
+            const vec delta = load(d + r * V);                                                     \
+            for (int64_t t = x->indptr[rows[r]]; t < x->indptr[rows[r] + 1]; t++) {                \
+                real *row = g + (size_t)indices[t] * V;                                            \
+                store(row, load(row) + broadcast((real)data[t]) * delta);                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+CSR_FORWARD(i4f4, int32_t, float)
+CSR_FORWARD(i4f8, int32_t, double)
+CSR_FORWARD(i8f4, int64_t, float)
+CSR_FORWARD(i8f8, int64_t, double)
+#undef CSR_FORWARD
+
+#define CSR_CALL(x, kernel, ...)                                                                   \
+    ((x)->wide_indices ? (x)->double_data ? NAME(kernel##_i8f8)(__VA_ARGS__)                       \
+                                          : NAME(kernel##_i8f4)(__VA_ARGS__)                       \
+     : (x)->double_data ? NAME(kernel##_i4f8)(__VA_ARGS__)                                         \
+                        : NAME(kernel##_i4f4)(__VA_ARGS__))
+
+static void NAME(forward_csr)(size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows,
+                              const void *w, size_t w_panel, const void *bias, int activation,
+                              void *c, size_t c_panel) {
+    CSR_CALL(x, forward_csr, m, n_panels, x, rows, w, w_panel, bias, c, c_panel);
+    for (size_t p = 0; p < n_panels; p++)
+        NAME(kernels).activation[activation](m * V, (real *)c + p * c_panel);
+}
+
+static void NAME(gradient_csr)(size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d,
+                               void *g) {
+    CSR_CALL(x, gradient_csr, k, x, rows, d, g);
+}
+#undef CSR_CALL
+
+/* ------------------------------------------------------------------------- delta */
+
+INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size_t k, const real *d,
+                             size_t d_panel, const real *wt, int relu, const real *h, real *c,
+                             size_t c_panel) {
+    vec acc[MR][NR];
+    FOR_TILE(m, n) acc[i][j] = (vec){0};
+    NAME(product)(m, n, direction, k, d, d_panel, wt, k * V, acc);
+    if (relu)
+        FOR_TILE(m, n) {
+            const vec output = load(h + (size_t)j * c_panel + (size_t)i * V);
+            acc[i][j] = (vec)((ivec)acc[i][j] & (ivec)(output != (vec){0}));
+        }
+    FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
+}
+
+static void NAME(differentiate)(size_t m, size_t n_panels, int activation, const real *h, real *c,
+                                size_t c_panel) {
+    if (activation == FASTMLP_identity || activation == FASTMLP_relu) return;
+    for (size_t p = 0; p < n_panels; p++)
+        NAME(kernels).derivative[activation](m * V, h + p * c_panel, c + p * c_panel);
+}
+
+static void NAME(delta)(size_t m, size_t n_panels, size_t k, const void *d_, size_t d_panel,
+                        const void *wt_, int activation, const void *h_, void *c_, size_t c_panel) {
+    const real *d = d_, *wt = wt_, *h = h_;
+    real *c = c_;
+    const int relu = activation == FASTMLP_relu;
+    for (size_t p = 0, n; p < n_panels; p += n) {
+        n = NAME(panel_group)(n_panels - p);
+        for (size_t i = 0; i < m;) {
+            const size_t left = m - i, at = p * c_panel + i * V;
+            TILE(left, n, NAME(delta_tile), ALONG, k, d + i * V, d_panel, wt + p * k * V, relu,
+                 h + at, c + at, c_panel);
+            i += NAME(tile_rows)(left);
+        }
+    }
+    NAME(differentiate)(m, n_panels, activation, h, c, c_panel);
+}
+
+static void NAME(delta_narrow)(size_t row, size_t m, size_t n_panels, size_t k, const void *d_,
+                               const void *wt_, int activation, const void *h_, void *c_,
+                               size_t c_panel) {
+    const real *d = d_, *wt = wt_, *h = h_;
+    real *c = c_;
+    const int relu = activation == FASTMLP_relu;
+    for (size_t p = 0, n; p < n_panels; p += n) {
+        n = NAME(panel_group)(n_panels - p);
+        for (size_t i = 0; i < m;) {
+            const size_t left = m - i, at = p * c_panel + i * V;
+            const real *column = d + (row + i) / V * k * V + (row + i) % V;
+            TILE(left, n, NAME(delta_tile), ACROSS, k, column, 0, wt + p * k * V, relu, h + at,
+                 c + at, c_panel);
+            i += NAME(tile_rows)(left);
+        }
+    }
+    NAME(differentiate)(m, n_panels, activation, h, c, c_panel);
+}
+
+/* ------------------------------------------------------------------------- gradient */
+
+INLINE void NAME(gradient_tile)(const int m, const int n, const int direction, size_t k,
+                                const real *a, size_t a_panel, const real *d, size_t d_panel,
+                                int accumulate, real *g, size_t g_panel) {
+    vec acc[MR][NR];
+    if (accumulate)
+        FOR_TILE(m, n) acc[i][j] = load(g + (size_t)j * g_panel + (size_t)i * V);
+    else
+        FOR_TILE(m, n) acc[i][j] = (vec){0};
+    NAME(product)(m, n, direction, k, a, a_panel, d, d_panel, acc);
+    FOR_TILE(m, n) store(g + (size_t)j * g_panel + (size_t)i * V, acc[i][j]);
+}
+
+static void NAME(gradient)(size_t m, size_t n_panels, size_t k, const void *a_, size_t a_panel,
+                           const void *d_, size_t d_panel, int accumulate, void *g_,
+                           size_t g_panel) {
+    const real *a = a_, *d = d_;
+    real *g = g_;
+    for (size_t p = 0, n; p < n_panels; p += n) {
+        n = NAME(panel_group)(n_panels - p);
+        for (size_t i = 0; i < m;) {
+            const size_t left = m - i;
+            TILE(left, n, NAME(gradient_tile), ACROSS, k, a + i / V * a_panel + i % V, 0,
+                 d + p * d_panel, d_panel, accumulate, g + p * g_panel + i * V, g_panel);
+            i += NAME(tile_rows)(left);
+        }
+    }
+}
+
+static void NAME(gradient_narrow)(size_t m, size_t width, size_t n_panels, size_t k, const void *a_,
+                                  const void *d_, size_t d_panel, int accumulate, void *g_,
+                                  size_t g_panel) {
+    const real *a = a_, *d = d_;
+    real *g = g_;
+    for (size_t p = 0, n; p < n_panels; p += n) {
+        n = NAME(panel_group)(n_panels - p);
+        for (size_t i = 0; i < m;) {
+            const size_t left = m - i;
+            TILE(left, n, NAME(gradient_tile), ALONG, k, a + i * V, width * V, d + p * d_panel,
+                 d_panel, accumulate, g + p * g_panel + i * V, g_panel);
+            i += NAME(tile_rows)(left);
+        }
+    }
+}
+
+static void NAME(column_sums)(size_t n_panels, size_t k, const void *d_, size_t d_panel,
+                              int accumulate, void *g_) {
+    real *g = g_;
+    for (size_t p = 0; p < n_panels; p++) {
+        const real *d = (const real *)d_ + p * d_panel;
+        vec even = accumulate ? load(g + p * V) : (vec){0}, odd = {0};
+        size_t r = 0;
+        for (; r + 2 <= k; r += 2) even += load(d + r * V), odd += load(d + (r + 1) * V);
+        if (r < k) even += load(d + r * V);
+        store(g + p * V, even + odd);
+    }
+}
+
+static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int accumulate, void *g_) {
+    const real *d = d_;
+    real *g = g_;
+    for (size_t o = 0; o < n; o++) {
+        real sum = accumulate ? g[o] : 0;
+        vec sums = {0};
+        for (size_t r = 0; r + V <= k; r += V) sums += load(d + r * n + o * V);
+        for (size_t lane = 0; lane < V; lane++) sum += sums[lane];
+        for (size_t lane = 0; lane < k % V; lane++) sum += d[(k - k % V) * n + o * V + lane];
+        g[o] = sum;
+    }
+}
+
+/* ------------------------------------------------------------------------- moving data */
+
+#define GATHER(name, source)                                                                       \
+    static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
+                                    ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
+                                    size_t a_panel) {                                              \
+        const int contiguous = column_stride == (ptrdiff_t)sizeof(source);                         \
+        for (size_t i = 0; i < m; i++) {                                                           \
+            const char *from = x + rows[i] * row_stride;                                           \
+            real *to = (real *)a_ + i * V;                                                         \
+            size_t j = 0;                                                                          \
+            for (; contiguous && j + V <= n; j += V, to += a_panel) {                              \
+                source lanes[VECTOR_BYTES / sizeof(REAL)];                                         \
+                __builtin_memcpy(lanes, from + j * sizeof(source), sizeof lanes);                  \
+                for (size_t lane = 0; lane < V; lane++) to[lane] = (real)lanes[lane];              \
+            }                                                                                      \
+            for (; j < n; j += V, to += a_panel)                                                   \
+                for (size_t lane = 0; lane < V; lane++) {                                          \
+                    source value = 0;                                                              \
+                    if (j + lane < n)                                                              \
+                        __builtin_memcpy(&value, from + (ptrdiff_t)(j + lane) * column_stride,     \
+                                         sizeof value);                                            \
+                    to[lane] = (real)value;                                                        \
+                }                                                                                  \
+        }                                                                                          \
+    }
+FASTMLP_SOURCES(GATHER)
+#undef GATHER
+
+#if REAL_IS_DOUBLE && VECTOR_BYTES == 16
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_2)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_2)
+#elif REAL_IS_DOUBLE && VECTOR_BYTES == 32 || VECTOR_BYTES == 16
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_4)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_4)
+#elif REAL_IS_DOUBLE || VECTOR_BYTES == 32
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_8)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_8)
+#else
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_16)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_16)
+#endif
+
+/* A full V x V block is transposed in registers: log2(V) rounds of a perfect shuffle. */
+static void NAME(transpose)(size_t m, size_t n, const void *w_, void *wt_) {
+    const real *restrict w = w_;
+    real *restrict wt = wt_;
+    if (m < V || n < V) {
+        for (size_t j = 0; j < n; j++)
+            for (size_t i = 0; i < m; i++) wt[j * V + i] = w[i * V + j];
+        return;
+    }
+    vec x[VECTOR_BYTES / sizeof(REAL)], y[VECTOR_BYTES / sizeof(REAL)];
+    UNROLL(16) for (size_t i = 0; i < V; i++) x[i] = load(w + i * V);
+    UNROLL(4) for (size_t step = 1; step < V; step *= 2) {
+        UNROLL(8) for (size_t i = 0; i < V / 2; i++) {
+            y[2 * i] = INTERLEAVE_LOW(x[i], x[i + V / 2]);
+            y[2 * i + 1] = INTERLEAVE_HIGH(x[i], x[i + V / 2]);
+        }
+        UNROLL(16) for (size_t i = 0; i < V; i++) x[i] = y[i];
+    }
+    UNROLL(16) for (size_t i = 0; i < V; i++) store(wt + i * V, x[i]);
+}
+
+static void NAME(to_columns)(size_t n, const void *c_, size_t c_panel, void *z_) {
+    const real *c = c_;
+    real *z = z_;
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++) z[o * MR + i] = c[o / V * c_panel + i * V + o % V];
+}
+
+static void NAME(from_columns)(size_t n, const void *z_, void *c_, size_t c_panel) {
+    const real *z = z_;
+    real *c = c_;
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++) c[o / V * c_panel + i * V + o % V] = z[o * MR + i];
+    for (size_t o = n; o % V; o++)
+        for (size_t i = 0; i < MR; i++) c[o / V * c_panel + i * V + o % V] = 0;
+}
+
+/* ------------------------------------------------------------------------- outputs and losses */
+
+static void NAME(identity_output)(size_t n, void *z, size_t ldz) { (void)n, (void)z, (void)ldz; }
+static void NAME(exp_output)(size_t n, void *z_, size_t ldz) {
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++) z[i] = NAME(exp)(z[i]);
+    }
+}
+static void NAME(logistic_output)(size_t n, void *z_, size_t ldz) {
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++) z[i] = NAME(logistic)(z[i]);
+    }
+}
+static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
+    real *z = z_;
+    real largest[MR], sum[MR];
+    for (size_t i = 0; i < MR; i++) largest[i] = z[i], sum[i] = 0;
+    for (size_t o = 1; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            largest[i] = z[o * ldz + i] > largest[i] ? z[o * ldz + i] : largest[i];
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++) {
+            const real e = NAME(exp)(z[o * ldz + i] - largest[i]);
+            z[o * ldz + i] = e;
+            sum[i] += e;
+        }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++) z[o * ldz + i] /= sum[i];
+}
+
+/* Rows beyond m repeat the first with weight zero. */
+INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weights, intptr_t *row,
+                              real *weight) {
+    for (size_t i = 0; i < MR; i++) {
+        row[i] = rows[i < m ? i : 0];
+        weight[i] = i < m ? (weights ? (real)weights[row[i]] : R(1)) : R(0);
+    }
+}
+INLINE double NAME(total)(size_t m, const real *loss, const real *weight) {
+    double sum = 0;
+    for (size_t i = 0; i < m; i++) sum += (double)loss[i] * (double)weight[i];
+    return sum;
+}
+
+static double NAME(squared_error)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
+                                  const intptr_t *rows, const double *weights) {
+    const real *y = y_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR] = {0}, target[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++) {
+            const real d = z[i] - target[i];
+            loss[i] += d * d;
+            z[i] = d * weight[i];
+        }
+    }
+    return 0.5 / (double)n * NAME(total)(m, loss, weight);
+}
+
+/* half the deviance, y log(y / exp(z)) - y + exp(z), with y log(y) = 0 at 0 */
+static double NAME(poisson)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
+                            const intptr_t *rows, const double *weights) {
+    const real *y = y_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR] = {0}, target[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++) {
+            const real mean = NAME(exp)(z[i]), t = target[i];
+            loss[i] += (t > 0 ? t * (NAME(log)(t) - z[i]) : R(0)) - t + mean;
+            z[i] = (mean - t) * weight[i];
+        }
+    }
+    return NAME(total)(m, loss, weight);
+}
+
+INLINE real NAME(clip_probability)(real p) {
+    p = p < EPSILON ? EPSILON : p;
+    return p > R(1) - EPSILON ? R(1) - EPSILON : p;
+}
+
+static double NAME(log_loss)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
+                             const intptr_t *rows, const double *weights) {
+    const int32_t *y = y_;
+    real *z = z_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    NAME(softmax_output)(n, z, ldz);
+    for (size_t i = 0; i < MR; i++) {
+        real *p = z + (size_t)y[row[i]] * ldz + i;
+        loss[i] = NAME(clip_probability)(*p);
+        *p -= R(1);
+    }
+    for (size_t i = 0; i < MR; i++) loss[i] = -NAME(log)(loss[i]);
+    if (weights)
+        for (size_t o = 0; o < n; o++)
+            for (size_t i = 0; i < MR; i++) z[o * ldz + i] *= weight[i];
+    return NAME(total)(m, loss, weight);
+}
+
+static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
+                                    const intptr_t *rows, const double *weights) {
+    const uint8_t *y = y_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR] = {0}, target[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++) {
+            const real p = NAME(logistic)(z[i]), t = target[i];
+            const real clipped = NAME(clip_probability)(p);
+            loss[i] -= NAME(log)(t != 0 ? clipped : R(1) - clipped);
+            z[i] = (p - t) * weight[i];
+        }
+    }
+    return NAME(total)(m, loss, weight);
+}
+
+/* ------------------------------------------------------------------------- steps */
+
+static double NAME(sum_squares)(size_t count, const void *w_) {
+    const real *w = w_;
+    vec sums[4] = {{0}};
+    for (size_t i = 0; i < count / V; i++) {
+        const vec x = load(w + i * V);
+        sums[i % 4] += x * x;
+    }
+    double sum = 0;
+    for (size_t lane = 0; lane < V; lane++)
+        sum += (double)(sums[0][lane] + sums[1][lane]) + (double)(sums[2][lane] + sums[3][lane]);
+    return sum;
+}
+
+static double NAME(sgd)(size_t count, const fastmlp_step *step, double l2, const void *g_, void *w_,
+                        void *velocity_, void *unused) {
+    (void)unused;
+    const real *restrict g = g_;
+    real *restrict w = w_, *restrict velocity = velocity_;
+    const double squares = NAME(sum_squares)(count, w);
+    const real decay = (real)l2, scale = (real)step->scale, rate = (real)step->learning_rate,
+               momentum = (real)step->momentum;
+    const real look_ahead = step->nesterov != 0 ? momentum : 1, own = step->nesterov != 0 ? 1 : 0;
+    for (size_t i = 0; i < count; i++) {
+        const real move = rate * ((g[i] + decay * w[i]) * scale);
+        const real speed = momentum * velocity[i] - move;
+        velocity[i] = speed;
+        w[i] += look_ahead * speed - own * move;
+    }
+    return squares;
+}
+
+/* Kingma and Ba, "Adam: a method for stochastic optimization" (2014) */
+static double NAME(adam)(size_t count, const fastmlp_step *step, double l2, const void *g_,
+                         void *w_, void *m_, void *v_) {
+    const real *restrict g = g_;
+    real *restrict w = w_, *restrict m = m_, *restrict v = v_;
+    const double squares = NAME(sum_squares)(count, w);
+    const real decay = (real)l2, scale = (real)step->scale, rate = (real)step->learning_rate,
+               epsilon = (real)step->epsilon;
+    const real keep_m = (real)step->beta_1, new_m = (real)(1 - step->beta_1);
+    const real keep_v = (real)step->beta_2, new_v = (real)(1 - step->beta_2);
+    for (size_t i = 0; i < count; i++) {
+        const real gradient = (g[i] + decay * w[i]) * scale;
+        m[i] = keep_m * m[i] + new_m * gradient;
+        v[i] = keep_v * v[i] + new_v * (gradient * gradient);
+        w[i] -= rate * m[i] / (SQUARE_ROOT(v[i]) + epsilon);
+    }
+    return squares;
+}
+
+/* ------------------------------------------------------------------------- the ceiling */
+
+static double NAME(multiply_adds)(size_t n, void *sink) {
+    vec acc[12];
+    const vec scale = broadcast(R(0.999)), shift = broadcast(R(0.001));
+    for (int i = 0; i < 12; i++) acc[i] = broadcast((real)i);
+    for (size_t r = 0; r < n; r++)
+        UNROLL(12) for (int i = 0; i < 12; i++) acc[i] = acc[i] * scale + shift;
+    for (int i = 1; i < 12; i++) acc[0] += acc[i];
+    store(sink, acc[0]);
+    return 2.0 * 12.0 * (double)V * (double)n;
+}
+
+/* ------------------------------------------------------------------------- the table */
+
+#define GATHER_ENTRY(name, type) [FASTMLP_##name] = NAME(gather_##name),
+#define ACTIVATION_ENTRY(name) [FASTMLP_##name] = NAME(name##_activation),
+#define DERIVATIVE_ENTRY(name) [FASTMLP_##name] = NAME(name##_derivative),
+#define OUTPUT_ENTRY(name, output) [FASTMLP_##name] = NAME(output##_output),
+#define LOSS_ENTRY(name, output) [FASTMLP_##name] = NAME(name),
+#define STEP_ENTRY(name, slots) [FASTMLP_##name] = NAME(name),
+
+const fastmlp_kernels NAME(kernels) = {
+    .isa = ISA_NAME,
+    .real_size = sizeof(real),
+    .lanes = V,
+    .mr = MR,
+    .nr = NR,
+    .gather = {FASTMLP_SOURCES(GATHER_ENTRY)},
+    .forward = NAME(forward),
+    .forward_csr = NAME(forward_csr),
+    .forward_narrow = NAME(forward_narrow),
+    .delta = NAME(delta),
+    .delta_narrow = NAME(delta_narrow),
+    .gradient = NAME(gradient),
+    .gradient_narrow = NAME(gradient_narrow),
+    .gradient_csr = NAME(gradient_csr),
+    .column_sums = NAME(column_sums),
+    .column_sums_narrow = NAME(column_sums_narrow),
+    .transpose = NAME(transpose),
+    .to_columns = NAME(to_columns),
+    .from_columns = NAME(from_columns),
+    .activation = {FASTMLP_ACTIVATIONS(ACTIVATION_ENTRY)},
+    .derivative = {FASTMLP_ACTIVATIONS(DERIVATIVE_ENTRY)},
+    .output = {FASTMLP_LOSSES(OUTPUT_ENTRY)},
+    .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
+    .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
+    .sum_squares = NAME(sum_squares),
+    .exponential = NAME(exponential),
+    .logarithm = NAME(logarithm),
+    .multiply_adds = NAME(multiply_adds),
+};
+
+/* for the next type */
+#undef ACROSS
+#undef ACTIVATION_ENTRY
+#undef ALONG
+#undef CSR_CALL
+#undef CSR_FORWARD
+#undef DERIVATIVE_ENTRY
+#undef EPSILON
+#undef EXPONENT_BIAS
+#undef EXP_LIMIT
+#undef FOR_TILE
+#undef GATHER
+#undef GATHER_ENTRY
+#undef INTERLEAVE_HIGH
+#undef INTERLEAVE_LOW
+#undef LN2_HIGH
+#undef LN2_LOW
+#undef LOSS_ENTRY
+#undef MANTISSA_BITS
+#undef OUTPUT_ENTRY
+#undef R
+#undef ROUNDER
+#undef SQUARE_ROOT
+#undef STEP_ENTRY
+#undef TANH_LIMIT
+#undef TILE
+#undef TILE_ROWS
+#undef V
+#undef broadcast
+#undef integer
+#undef ivec
+#undef load
+#undef real
+#undef rectify
+#undef store
+#undef vec
+#undef REAL
+#undef REAL_IS_DOUBLE
+#undef NAME
+#undef MR
+#undef NR

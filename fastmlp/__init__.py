@@ -1,0 +1,35 @@
+"""fastmlp: scikit-learn's multilayer perceptrons, compiled."""
+
+from fastmlp._mlp import MLPClassifier, MLPRegressor
+from fastmlp._version import __version__
+
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
+
+
+def show_config():
+    """What this build is and what it chose on this machine.
+
+    Returns
+    -------
+    dict
+        ``version``; ``isa``, the instruction set in use (the environment variable ``FASTMLP_ISA``
+        forces one), and ``isas_available``, best first; ``openmp``, the version date of OpenMP or
+        0 without it; ``compiler``; ``n_threads``, what ``n_threads=None`` means in the calling
+        thread now.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> sorted(fastmlp.show_config())
+    ['compiler', 'isa', 'isas_available', 'n_threads', 'openmp', 'version']
+    """
+    from fastmlp import _core, _network
+
+    return {
+        "version": __version__,
+        "isa": _core.isa(),
+        "isas_available": _core.isas(),
+        "openmp": _core.openmp(),
+        "compiler": _core.compiler(),
+        "n_threads": _network.effective_n_threads(None),
+    }

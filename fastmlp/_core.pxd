@@ -1,0 +1,134 @@
+# The C interface (csrc/fastmlp.h) as Cython sees it. See there for what each kernel does.
+from libc.stdint cimport int64_t, intptr_t, uint64_t
+
+cdef extern from "fastmlp.h" nogil:
+    enum:
+        FASTMLP_N_ACTIVATIONS
+        FASTMLP_N_LOSSES
+        FASTMLP_N_OPTIMIZERS
+        FASTMLP_N_SOURCES
+        FASTMLP_N_ISAS
+
+    ctypedef struct fastmlp_step:
+        double scale, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon
+
+    ctypedef struct fastmlp_csr:
+        const int64_t *indptr
+        const void *indices
+        const void *data
+        int wide_indices, double_data
+
+    ctypedef struct fastmlp_kernels:
+        const char *isa
+        size_t real_size, lanes, mr, nr
+        void (**gather)(
+            size_t m, size_t n, const char *x, const intptr_t *rows, ptrdiff_t row_stride,
+            ptrdiff_t column_stride, void *a, size_t a_panel) noexcept nogil
+        void (*forward)(
+            size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *w,
+            const void *bias, int activation, void *c, size_t c_panel) noexcept nogil
+        void (*forward_csr)(
+            size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows, const void *w,
+            size_t w_panel, const void *bias, int activation, void *c, size_t c_panel) noexcept nogil
+        void (*forward_narrow)(
+            size_t row, size_t m, size_t n, size_t k, const void *a, size_t a_panel,
+            const void *w, const void *bias, void *z) noexcept nogil
+        void (*delta)(
+            size_t m, size_t n_panels, size_t k, const void *d, size_t d_panel, const void *wt,
+            int activation, const void *h, void *c, size_t c_panel) noexcept nogil
+        void (*delta_narrow)(
+            size_t row, size_t m, size_t n_panels, size_t k, const void *d, const void *wt,
+            int activation, const void *h, void *c, size_t c_panel) noexcept nogil
+        void (*gradient)(
+            size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *d,
+            size_t d_panel, int accumulate, void *g, size_t g_panel) noexcept nogil
+        void (*gradient_narrow)(
+            size_t m, size_t width, size_t n_panels, size_t k, const void *a, const void *d,
+            size_t d_panel, int accumulate, void *g, size_t g_panel) noexcept nogil
+        void (*gradient_csr)(
+            size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d, void *g) noexcept nogil
+        void (*column_sums)(
+            size_t n_panels, size_t k, const void *d, size_t d_panel, int accumulate,
+            void *g) noexcept nogil
+        void (*column_sums_narrow)(
+            size_t n, size_t k, const void *d, int accumulate, void *g) noexcept nogil
+        void (*transpose)(size_t m, size_t n, const void *w, void *wt) noexcept nogil
+        void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z) noexcept nogil
+        void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel) noexcept nogil
+        void (**activation)(size_t count, void *h) noexcept nogil
+        void (**derivative)(size_t count, const void *h, void *d) noexcept nogil
+        void (**output)(size_t n, void *z, size_t ldz) noexcept nogil
+        double (**loss)(
+            size_t m, size_t n, void *z, size_t ldz, const void *y, const intptr_t *rows,
+            const double *weights) noexcept nogil
+        double (**step)(
+            size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
+            void *state_1, void *state_2) noexcept nogil
+        double (*sum_squares)(size_t count, const void *w) noexcept nogil
+        void (*exponential)(size_t count, void *x) noexcept nogil
+        void (*logarithm)(size_t count, void *x) noexcept nogil
+        double (*multiply_adds)(size_t n, void *sink) noexcept nogil
+
+    const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double)
+    uint64_t fastmlp_flush_denormals()
+    void fastmlp_restore_denormals(uint64_t state)
+
+
+# What a team of threads reads while it works. Arrays in panels as fastmlp.h describes them.
+cdef struct Samples:
+    bint sparse
+    int source                          # FASTMLP_SOURCES
+    const char *x                       # IN  dense: (n_samples, n_features) by byte strides
+    ptrdiff_t row_stride, column_stride
+    fastmlp_csr csr                     # IN  sparse
+    const void *y                       # IN  as the loss's kernel wants it
+    const double *weights               # IN  (n_samples) or NULL
+
+
+cdef struct Layer:
+    size_t fan_in, fan_out
+    bint narrow                         # weights lie along fan_in, outputs in columns
+    size_t n_panels, panel_rows         # of weights: wide (fan_out, fan_in), narrow (fan_in, fan_out)
+    char *weights                       # (n_panels, panel_rows, V)
+    char *bias                          # (n_panels, V); narrow: (fan_out)
+    size_t n_bias                       # reals in bias
+    char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; NULL: not needed
+    char *state[2]                      # as weights and bias, one after the other
+    char *gradient                      # likewise; NULL: never wanted whole
+    char *inputs                        # (fan_in panels, capacity + 1, V)
+    char *outputs                       # (fan_out panels, capacity + 1, V); narrow: columns
+    char *deltas                        # as outputs
+
+
+# A part of a layer's weights, of a size that does not depend on the number of threads.
+cdef struct Block:
+    size_t layer, panel, n_panels, row, n_rows
+    double middle                       # its place on the line of all blocks, in units of cost
+
+
+cdef struct Run:
+    const fastmlp_kernels *kernels
+    Layer *layers
+    size_t n_layers
+    int activation, loss, optimizer
+    Samples samples
+    size_t capacity, stride             # rows of the workspace; reals between its panels
+    # the pass: batches, each cut into chunks that fit the workspace
+    const intptr_t *order               # IN  (n_rows) row numbers into samples
+    size_t n_rows, batch_size, chunk_rows, chunks_per_batch
+    const double *batch_weights         # IN  (n_batches) sums of sample weights
+    bint take_steps, bias_correction
+    double alpha, learning_rate_init
+    fastmlp_step step
+    uint64_t n_steps                    # taken so far
+    # the blocks of weights
+    const Block *blocks
+    size_t n_blocks
+    double cost
+    double *squares                     # OUT (n_blocks) sums of squared weights before the step
+    double *row_losses                  # OUT (capacity / mr) sums of the losses of mr rows
+    char *scratch                       # (n_threads, scratch_bytes)
+    size_t scratch_bytes
+    double batch_loss                   # of the chunks so far
+    double total_loss                   # OUT sum over batches of loss * rows
+    char *predictions                   # OUT (n_rows, fan_out of the last layer), C order

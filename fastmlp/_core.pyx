@@ -1,0 +1,862 @@
+# The typed loops over rows, panels and weights: the only file with OpenMP.
+#
+# A team of threads works through a pass, chunk by chunk of samples, in two phases:
+#
+#   rows      each thread takes a share of the chunk's rows, block by block: gathers them, carries
+#             them forward through all layers, takes the loss, carries the delta back
+#   barrier
+#   weights   each thread takes a share of the blocks of weights: sums the gradient over the chunk's
+#             rows and, in the batch's last chunk, takes the optimizer's step at once
+#   barrier
+#
+# Rows own activations and deltas, weights own gradients: every element is computed by one thread in
+# one fixed order, so its bits do not depend on how many threads there are.
+import os
+import time
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport parallel, prange, threadid
+from libc.math cimport pow, sqrt
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #define FASTMLP_NAME(name, ...) #name,
+    static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTMLP_NAME)};
+    static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME)};
+    static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME)};
+    static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME)};
+    static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME)};
+    #define FASTMLP_SECOND_NAME(name, second) #second,
+    static const char *const fastmlp_output_names[] = {FASTMLP_LOSSES(FASTMLP_SECOND_NAME)};
+    #define FASTMLP_SECOND(name, second) second,
+    static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SECOND)};
+
+    #if defined(__clang__)
+    #define FASTMLP_COMPILER "Clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define FASTMLP_COMPILER "GCC " __VERSION__
+    #endif
+
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define FASTMLP_OPENMP _OPENMP
+    /* prange inside a parallel block ends without a barrier; here it is, for those who call it */
+    static inline void fastmlp_barrier(void) {
+    #pragma omp barrier
+    }
+    static inline int fastmlp_team_size(void) { return omp_get_num_threads(); }
+    static inline int fastmlp_max_threads(void) { return omp_get_max_threads(); }
+    #else
+    #define FASTMLP_OPENMP 0
+    static inline void fastmlp_barrier(void) {}
+    static inline int fastmlp_team_size(void) { return 1; }
+    static inline int fastmlp_max_threads(void) { return 1; }
+    #endif
+    """
+    const char *const fastmlp_activation_names[]
+    const char *const fastmlp_loss_names[]
+    const char *const fastmlp_optimizer_names[]
+    const char *const fastmlp_source_names[]
+    const char *const fastmlp_isa_names[]
+    const char *const fastmlp_output_names[]
+    const int fastmlp_optimizer_slots[]
+    const char *FASTMLP_COMPILER
+    int FASTMLP_OPENMP
+    void fastmlp_barrier() noexcept nogil
+    int fastmlp_team_size() noexcept nogil
+    int fastmlp_max_threads() noexcept nogil
+
+
+# ------------------------------------------------------------------------------ names and ISAs
+
+ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
+LOSSES = tuple([fastmlp_loss_names[i].decode() for i in range(FASTMLP_N_LOSSES)])
+OUT_ACTIVATIONS = {LOSSES[i]: fastmlp_output_names[i].decode() for i in range(FASTMLP_N_LOSSES)}
+OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])
+OPTIMIZER_SLOTS = {OPTIMIZERS[i]: fastmlp_optimizer_slots[i] for i in range(FASTMLP_N_OPTIMIZERS)}
+SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
+_ISAS = tuple([fastmlp_isa_names[i].decode() for i in range(FASTMLP_N_ISAS)])
+_SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}
+
+
+def isas():
+    """Names of the instruction sets this build has and this processor runs, best first."""
+    return [name for i, name in enumerate(_ISAS) if fastmlp_kernel_table(i, 0) is not NULL]
+
+
+def _choose_isa():
+    name = os.environ.get("FASTMLP_ISA", "").strip().lower()
+    if not name:
+        return isas()[0]
+    if name not in isas():
+        raise ValueError(
+            f"FASTMLP_ISA={name!r} is not available here; choose from {', '.join(isas())}, "
+            "or unset it for the best."
+        )
+    return name
+
+
+_ISA = _choose_isa()
+
+
+def isa():
+    """Name of the instruction set in use."""
+    return _ISA
+
+
+def openmp():
+    """Version date of the OpenMP this was built with, 0 without."""
+    return FASTMLP_OPENMP
+
+
+def compiler():
+    """Compiler this was built with."""
+    return FASTMLP_COMPILER.decode()
+
+
+def max_threads():
+    """What OpenMP would use in the calling thread: OMP_NUM_THREADS, threadpoolctl's limits."""
+    return fastmlp_max_threads()
+
+
+cdef const fastmlp_kernels *kernels_of(isa_name, dtype) except NULL:
+    dtype = np.dtype(dtype)
+    if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype}")
+    if isa_name not in isas():
+        raise ValueError(f"{isa_name!r} is not one of {isas()}")
+    return fastmlp_kernel_table(_ISAS.index(isa_name), dtype == np.dtype(np.float64))
+
+
+def kernel_table(isa_name, dtype):
+    """Addresses of the kernels by name (a dict of them where there is a list), and the sizes
+    ``lanes``, ``mr``, ``nr``: for tests and benches, which call them through ctypes."""
+    cdef const fastmlp_kernels *k = kernels_of(isa_name, dtype)
+    return {
+        "lanes": k.lanes,
+        "mr": k.mr,
+        "nr": k.nr,
+        "gather": {name: <uintptr_t>k.gather[i] for i, name in enumerate(SOURCES)},
+        "forward": <uintptr_t>k.forward,
+        "forward_csr": <uintptr_t>k.forward_csr,
+        "forward_narrow": <uintptr_t>k.forward_narrow,
+        "delta": <uintptr_t>k.delta,
+        "delta_narrow": <uintptr_t>k.delta_narrow,
+        "gradient": <uintptr_t>k.gradient,
+        "gradient_narrow": <uintptr_t>k.gradient_narrow,
+        "gradient_csr": <uintptr_t>k.gradient_csr,
+        "column_sums": <uintptr_t>k.column_sums,
+        "column_sums_narrow": <uintptr_t>k.column_sums_narrow,
+        "transpose": <uintptr_t>k.transpose,
+        "to_columns": <uintptr_t>k.to_columns,
+        "from_columns": <uintptr_t>k.from_columns,
+        "activation": {name: <uintptr_t>k.activation[i] for i, name in enumerate(ACTIVATIONS)},
+        "derivative": {name: <uintptr_t>k.derivative[i] for i, name in enumerate(ACTIVATIONS)},
+        "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(LOSSES)},
+        "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
+        "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
+        "sum_squares": <uintptr_t>k.sum_squares,
+        "exponential": <uintptr_t>k.exponential,
+        "logarithm": <uintptr_t>k.logarithm,
+        "multiply_adds": <uintptr_t>k.multiply_adds,
+    }
+
+
+def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
+    """GFLOP/s of multiply-adds in registers on `n_threads` threads at once: the ceiling."""
+    cdef const fastmlp_kernels *k = kernels_of(isa_name, dtype)
+    cdef char[:, ::1] sinks = np.zeros((n_threads, 256), dtype=np.int8)
+    cdef size_t rounds = 100_000
+    cdef double flops, elapsed
+    cdef int t
+    while True:
+        flops = 0
+        begin = time.perf_counter()
+        for t in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
+            flops += k.multiply_adds(rounds, aligned(&sinks[t, 0]))
+        elapsed = time.perf_counter() - begin
+        if elapsed >= seconds:
+            return flops / elapsed * 1e-9
+        rounds *= 2
+
+
+cdef inline char *aligned(char *memory) noexcept nogil:
+    return <char *>((<uintptr_t>memory + 63) & ~<uintptr_t>63)
+
+
+def aligned_zeros(size_t count, dtype):
+    """A vector of `count` zeros that begins at a multiple of 64 bytes."""
+    dtype = np.dtype(dtype)
+    memory = np.zeros(count * dtype.itemsize + 64, dtype=np.uint8)
+    offset = -memory.ctypes.data % 64
+    return memory[offset:offset + count * dtype.itemsize].view(dtype)
+
+
+cdef char *address(array) except? NULL:
+    return <char *><uintptr_t>array.ctypes.data
+
+
+# ------------------------------------------------------------------------------ samples
+
+cdef class Dataset:
+    """Samples as they lie in memory: nothing is copied, whatever their type and strides.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features) of a type in ``SOURCES``, or CSR matrix
+        with float32 or float64 data and int32 or int64 indices
+    y : None or ndarray, C-contiguous
+        What the loss takes: int32 classes (n_samples,) for log_loss, uint8 (n_samples, n_outputs)
+        for binary_log_loss, the network's type (n_samples, n_outputs) otherwise.
+    sample_weight : None or float64 ndarray of shape (n_samples,), C-contiguous
+
+    Raises
+    ------
+    ValueError
+        If an array is not as described, or a sparse matrix names columns or entries it lacks.
+    """
+
+    cdef Samples samples
+    cdef readonly object X, y, sample_weight, _kept
+    cdef readonly Py_ssize_t n_samples, n_features, largest_class
+
+    def __init__(self, X, y=None, sample_weight=None):
+        if len(X.shape) != 2:
+            raise ValueError(f"X must have two dimensions, got shape {X.shape}")
+        self.X, self.y, self.sample_weight = X, y, sample_weight
+        self.n_samples, self.n_features = X.shape
+        memset(&self.samples, 0, sizeof(Samples))
+        if isinstance(X, np.ndarray):
+            if X.dtype not in _SOURCE_INDEX:
+                raise ValueError(f"X must be of a type in {SOURCES}, got {X.dtype}")
+            self.samples.source = _SOURCE_INDEX[X.dtype]
+            self.samples.x = address(X)
+            self.samples.row_stride, self.samples.column_stride = X.strides
+        else:
+            self._read_csr(X)
+        if y is not None:
+            if not isinstance(y, np.ndarray) or not y.flags.c_contiguous or len(y) != len(self):
+                raise ValueError("y must be a C-contiguous array of n_samples rows")
+            self.samples.y = address(y)
+            if y.ndim == 1 and y.size:
+                self.largest_class = y.max()
+                if y.dtype != np.int32 or y.min() < 0:
+                    raise ValueError("classes must be of type int32, from zero")
+        if sample_weight is not None:
+            if (sample_weight.dtype != np.float64 or sample_weight.shape != (self.n_samples,)
+                    or not sample_weight.flags.c_contiguous):
+                raise ValueError("sample_weight must be a C-contiguous float64 (n_samples,) array")
+            self.samples.weights = <const double *>address(sample_weight)
+
+    def _read_csr(self, X):
+        if getattr(X, "format", None) != "csr":
+            raise ValueError(f"X must be an ndarray or a CSR matrix, got {type(X)}")
+        data, indices = np.ascontiguousarray(X.data), np.ascontiguousarray(X.indices)
+        indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
+        if data.dtype not in (np.float32, np.float64) or indices.dtype not in (np.int32, np.int64):
+            raise ValueError("a CSR matrix must have float32 or float64 data and int32 or int64 "
+                             f"indices, got {data.dtype} and {indices.dtype}")
+        if (indptr.shape != (self.n_samples + 1,) or indptr[0] < 0 or np.any(np.diff(indptr) < 0)
+                or indptr[-1] > min(len(data), len(indices))
+                or (len(indices) and (indices.min() < 0 or indices.max() >= self.n_features))):
+            raise ValueError("X is not a valid CSR matrix: its indices are out of range")
+        self._kept = (data, indices, indptr)
+        self.samples.sparse = True
+        self.samples.csr.data, self.samples.csr.indices = address(data), address(indices)
+        self.samples.csr.indptr = <const int64_t *>address(indptr)
+        self.samples.csr.wide_indices = indices.dtype == np.int64
+        self.samples.csr.double_data = data.dtype == np.float64
+
+    @property
+    def sparse(self):
+        return self.samples.sparse
+
+    def __len__(self):
+        return self.n_samples
+
+
+# ------------------------------------------------------------------------------ the loops
+
+cdef enum:
+    ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
+    WEIGHT_BLOCK = 32   # rows of a panel in a block of weights, a multiple of every V
+
+cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
+cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
+
+
+
+cdef inline size_t least(size_t x, size_t y) noexcept nogil:
+    return x if x < y else y
+
+
+cdef inline size_t in_units(size_t n, size_t unit) noexcept nogil:
+    # units that hold n things
+    return (n + unit - 1) // unit
+
+
+cdef inline size_t share(size_t n, size_t unit, int i, int n_shares) noexcept nogil:
+    # where share i of n things begins, in whole units
+    return least(n, in_units(n, unit) * <size_t>i // <size_t>n_shares * unit)
+
+
+cdef void forward_rows(
+    const Run *run,
+    const intptr_t *rows,       # IN  (m) row numbers
+    size_t at,                  # first row of the workspace, a multiple of mr
+    size_t m,
+) noexcept nogil:
+    """Gathers m rows and carries them to the last layer's pre-activations."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer
+    cdef size_t vector = k.lanes * k.real_size, l, padded = in_units(m, k.mr) * k.mr
+    cdef int activation
+    if not run.samples.sparse:
+        k.gather[run.samples.source](
+            m, run.layers[0].fan_in, run.samples.x, rows, run.samples.row_stride,
+            run.samples.column_stride, run.layers[0].inputs + at * vector, run.stride)
+    for l in range(run.n_layers):
+        layer = &run.layers[l]
+        activation = run.activation if l + 1 < run.n_layers else 0
+        if l == 0 and run.samples.sparse:
+            k.forward_csr(
+                m, layer.n_panels, &run.samples.csr, rows, layer.weights, layer.fan_in * k.lanes,
+                layer.bias, activation, layer.outputs + at * vector, run.stride)
+        elif layer.narrow:
+            k.forward_narrow(
+                at, padded, layer.fan_out, layer.fan_in, layer.inputs + at * vector, run.stride,
+                layer.weights, layer.bias, layer.outputs)
+        else:
+            k.forward(
+                m, layer.n_panels, layer.fan_in, layer.inputs + at * vector, run.stride,
+                layer.weights, layer.bias, activation, layer.outputs + at * vector, run.stride)
+
+
+cdef inline char *columns_of(const Run *run, size_t row, char *scratch, size_t *ldz) noexcept nogil:
+    """The last layer's outputs of mr rows from `row`, in columns."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *last = &run.layers[run.n_layers - 1]
+    if last.narrow:
+        ldz[0] = k.lanes
+        return last.outputs + (row // k.lanes * last.fan_out * k.lanes
+                               + row % k.lanes) * k.real_size
+    ldz[0] = k.mr
+    k.to_columns(last.fan_out, last.outputs + row * k.lanes * k.real_size, run.stride, scratch)
+    return scratch
+
+
+cdef void differentiate_rows(
+    const Run *run,
+    const intptr_t *rows,       # IN  (m) row numbers
+    size_t at,
+    size_t m,
+    char *scratch,
+) noexcept nogil:
+    """The loss of m rows, and its derivative by the pre-activations of every layer."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *last = &run.layers[run.n_layers - 1]
+    cdef Layer *layer
+    cdef Layer *below
+    cdef size_t vector = k.lanes * k.real_size, unit, i, l, ldz
+    cdef char *z
+    for unit in range(in_units(m, k.mr)):
+        i = unit * k.mr
+        z = columns_of(run, at + i, scratch, &ldz)
+        run.row_losses[(at + i) // k.mr] = k.loss[run.loss](
+            least(k.mr, m - i), last.fan_out, z, ldz, run.samples.y, rows + i,
+            run.samples.weights)
+        if not last.narrow:
+            k.from_columns(last.fan_out, z, last.outputs + (at + i) * vector, run.stride)
+    for l in range(run.n_layers - 1, 0, -1):
+        layer = &run.layers[l]
+        below = &run.layers[l - 1]
+        if layer.narrow:
+            k.delta_narrow(
+                at, m, below.n_panels, layer.fan_out, layer.deltas, layer.transposed,
+                run.activation, below.outputs + at * vector, below.deltas + at * vector, run.stride)
+        else:
+            k.delta(
+                m, below.n_panels, layer.fan_out, layer.deltas + at * vector, run.stride,
+                layer.transposed, run.activation, below.outputs + at * vector,
+                below.deltas + at * vector, run.stride)
+
+
+cdef void sum_gradient(
+    const Run *run, const Block *block, const intptr_t *rows, size_t m, bint first, char *scratch,
+    char **g, size_t *g_panel, char **g_bias,
+) noexcept nogil:
+    """The gradient of one block over a chunk's m rows: in the layer's gradient, which it may add
+    to, or in scratch where the layer keeps none."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, j
+    cdef bint add = not first
+    if layer.gradient is NULL:
+        g[0], g_panel[0] = scratch, block.n_rows * k.lanes
+        g_bias[0] = scratch + block.n_panels * block.n_rows * vector
+    else:
+        g[0] = layer.gradient + (block.panel * layer.panel_rows + block.row) * vector
+        g_panel[0] = layer.panel_rows * k.lanes
+        g_bias[0] = layer.gradient + layer.n_panels * layer.panel_rows * vector
+        if not layer.narrow:
+            g_bias[0] += block.panel * vector
+    if layer.narrow:
+        k.gradient_narrow(
+            block.n_rows, layer.fan_out, block.n_panels, m, layer.deltas,
+            layer.inputs + block.panel * run.stride * k.real_size, run.stride, add, g[0],
+            g_panel[0])
+        if block.panel == 0:
+            k.column_sums_narrow(layer.fan_out, m, layer.deltas, add, g_bias[0])
+        return
+    cdef const char *deltas = layer.deltas + block.panel * run.stride * k.real_size
+    if block.layer == 0 and run.samples.sparse:
+        for j in range(block.n_panels):
+            if first:
+                memset(g[0] + j * g_panel[0] * k.real_size, 0, block.n_rows * vector)
+            k.gradient_csr(m, &run.samples.csr, rows, deltas + j * run.stride * k.real_size,
+                           g[0] + j * g_panel[0] * k.real_size)
+    else:
+        k.gradient(
+            block.n_rows, block.n_panels, m,
+            layer.inputs + block.row // k.lanes * run.stride * k.real_size, run.stride, deltas,
+            run.stride, add, g[0], g_panel[0])
+    if block.row == 0:
+        k.column_sums(block.n_panels, m, deltas, run.stride, add, g_bias[0])
+
+
+cdef void step_block(
+    const Run *run, const Block *block, const fastmlp_step *step, const char *g, size_t g_panel,
+    const char *g_bias,
+) noexcept nogil:
+    """The optimizer's step on one block, and its transposed copy."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, j, v, i, at, fan_out
+    cdef size_t count = block.n_rows * k.lanes
+    cdef double squares = 0
+    for j in range(block.n_panels):
+        at = ((block.panel + j) * layer.panel_rows + block.row) * vector
+        squares += k.step[run.optimizer](
+            count, step, run.alpha, g + j * g_panel * k.real_size, layer.weights + at,
+            layer.state[0] + at, layer.state[1] + at)
+        if layer.transposed is not NULL and not layer.narrow:
+            fan_out = least(k.lanes, layer.fan_out - (block.panel + j) * k.lanes)
+            for v in range(in_units(block.n_rows, k.lanes)):
+                i = v * k.lanes
+                k.transpose(
+                    least(k.lanes, block.n_rows - i), fan_out, layer.weights + at + i * vector,
+                    layer.transposed + ((block.row + i) // k.lanes * layer.fan_out
+                                        + (block.panel + j) * k.lanes) * vector)
+    run.squares[block - run.blocks] = squares
+    if block.row == 0 and not (layer.narrow and block.panel):
+        at = 0 if layer.narrow else block.panel * k.lanes
+        count = layer.n_bias if layer.narrow else block.n_panels * k.lanes
+        i = layer.n_panels * layer.panel_rows * vector + at * k.real_size
+        k.step[run.optimizer](
+            count, step, 0, g_bias, layer.bias + at * k.real_size, layer.state[0] + i,
+            layer.state[1] + i)
+
+
+cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_threads) noexcept nogil:
+    """What one thread of a team does with chunks begin..end of a pass."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
+    cdef uint64_t denormals = fastmlp_flush_denormals()
+    cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
+    cdef size_t chunk, batch, batch_begin, batch_end, begin_row, n_rows, row, stop, n_left, m, i
+    cdef bint first, last
+    cdef fastmlp_step step = run.step
+    cdef const Block *block
+    cdef char *g
+    cdef char *g_bias
+    cdef size_t g_panel
+    cdef double squares
+    for chunk in range(begin, end):
+        batch = chunk // run.chunks_per_batch
+        first = chunk % run.chunks_per_batch == 0
+        last = (chunk + 1) % run.chunks_per_batch == 0 and run.take_steps
+        last = last and run.batch_weights[batch] != 0
+        batch_begin = batch * run.batch_size
+        batch_end = least(run.n_rows, batch_begin + run.batch_size)
+        begin_row = batch_begin + chunk % run.chunks_per_batch * run.chunk_rows
+        begin_row = least(batch_end, begin_row)
+        n_rows = least(batch_end - begin_row, run.chunk_rows)
+
+        # rows
+        row = share(n_rows, k.mr, thread, n_threads)
+        stop = share(n_rows, k.mr, thread + 1, n_threads)
+        n_left = in_units(stop - row, ROW_BLOCK)
+        while row < stop:
+            m = least(stop - row, in_units(in_units(stop - row, n_left), k.mr) * k.mr)
+            n_left -= n_left > 1
+            forward_rows(run, run.order + begin_row + row, row, m)
+            differentiate_rows(run, run.order + begin_row + row, row, m, scratch)
+            row += m
+        fastmlp_barrier()
+
+        # weights
+        if last:
+            step.scale = 1 / run.batch_weights[batch]
+            step.learning_rate = run.learning_rate_init
+            if run.bias_correction:
+                step.learning_rate *= sqrt(1 - pow(step.beta_2, run.n_steps + 1))
+                step.learning_rate /= 1 - pow(step.beta_1, run.n_steps + 1)
+        for i in range(run.n_blocks):
+            block = &run.blocks[i]
+            if block.middle >= low and block.middle < high:
+                sum_gradient(run, block, run.order + begin_row, n_rows, first, scratch, &g,
+                             &g_panel, &g_bias)
+                if last:
+                    step_block(run, block, &step, g, g_panel, g_bias)
+        if thread == 0:
+            if first:
+                run.batch_loss = 0
+            for i in range(in_units(n_rows, k.mr)):
+                run.batch_loss += run.row_losses[i]
+        fastmlp_barrier()
+
+        if thread == 0 and last:
+            squares = 0
+            for i in range(run.n_blocks):
+                squares += run.squares[i]
+            run.total_loss += ((run.batch_loss + 0.5 * run.alpha * squares)
+                               / run.batch_weights[batch] * <double>(batch_end - batch_begin))
+            run.n_steps += 1
+    fastmlp_restore_denormals(denormals)
+
+
+cdef void predict_rows(Run *run, int thread, int n_threads) noexcept nogil:
+    """What one thread of a team predicts: outputs of its share of the rows."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *last = &run.layers[run.n_layers - 1]
+    cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
+    cdef uint64_t denormals = fastmlp_flush_denormals()
+    cdef size_t row = share(run.n_rows, k.mr, thread, n_threads)
+    cdef size_t stop = share(run.n_rows, k.mr, thread + 1, n_threads)
+    cdef size_t at = <size_t>thread * ROW_BLOCK, m, unit, i, r, o, ldz
+    cdef char *z
+    while row < stop:
+        m = least(stop - row, ROW_BLOCK)
+        forward_rows(run, run.order + row, at, m)
+        for unit in range(in_units(m, k.mr)):
+            i = unit * k.mr
+            z = columns_of(run, at + i, scratch, &ldz)
+            k.output[run.loss](last.fan_out, z, ldz)
+            for r in range(least(k.mr, m - i)):
+                for o in range(last.fan_out):
+                    if k.real_size == 8:
+                        (<uint64_t *>run.predictions)[(row + i + r) * last.fan_out + o] = (
+                            <uint64_t *>z)[o * ldz + r]
+                    else:
+                        (<uint32_t *>run.predictions)[(row + i + r) * last.fan_out + o] = (
+                            <uint32_t *>z)[o * ldz + r]
+        row += m
+    fastmlp_restore_denormals(denormals)
+
+
+cdef void run_team(Run *run, bint predict, size_t begin, size_t end, int n_threads) noexcept nogil:
+    # One thread needs no team, and must not make one: OpenMP hangs in a forked child.
+    if n_threads == 1:
+        if predict:
+            predict_rows(run, 0, 1)
+        else:
+            pass_chunks(run, begin, end, 0, 1)
+        return
+    with parallel(num_threads=n_threads):
+        if predict:
+            predict_rows(run, threadid(), fastmlp_team_size())
+        else:
+            pass_chunks(run, begin, end, threadid(), fastmlp_team_size())
+
+
+# ------------------------------------------------------------------------------ the engine
+
+cdef class Engine:
+    """The loops over one network's arrays in panels, which its owner (Network) has laid out.
+
+    Parameters
+    ----------
+    layers : list of dict
+        One a layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
+        (n_bias,); transposed, gradient, state: arrays or None (state: a list of them), gradient
+        and state holding weights and bias one after the other.
+    activation, loss : str
+    optimizer : str or None
+    dtype : float32 or float64
+    capacity : int
+        Rows of the workspace.
+    n_threads : int
+        The largest team that will be asked for.
+    sparse : bool
+        Whether the first layer reads CSR rows.
+    train : bool
+        Whether there will be deltas and gradients, not predictions only.
+    """
+
+    cdef Run run
+    cdef Layer *layers
+    cdef Block *blocks
+    cdef object _kept
+    cdef readonly size_t n_parameters
+    cdef readonly size_t steps_taken
+    cdef int n_threads
+    cdef bint train
+
+    def __cinit__(self):
+        memset(&self.run, 0, sizeof(Run))
+
+    def __init__(self, layers, *, activation, loss, optimizer, dtype, capacity, n_threads, sparse,
+                 train):
+        cdef const fastmlp_kernels *k = kernels_of(_ISA, dtype)
+        cdef Layer *layer
+        cdef size_t i
+        self.run.kernels = k
+        self.run.activation = ACTIVATIONS.index(activation)
+        self.run.loss = LOSSES.index(loss)
+        self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
+        self.run.bias_correction = optimizer == "adam"
+        self.n_threads, self.train = n_threads, train
+        self.run.n_layers = len(layers)
+        self.layers = <Layer *>malloc(len(layers) * sizeof(Layer))
+        if self.layers is NULL:
+            raise MemoryError
+        self.run.layers = self.layers
+        memset(self.layers, 0, len(layers) * sizeof(Layer))
+        self._kept = [layers]
+        self.n_parameters = 0
+        for i, described in enumerate(layers):
+            layer = &self.layers[i]
+            layer.fan_in, layer.fan_out = described["fan_in"], described["fan_out"]
+            layer.narrow = described["narrow"]
+            layer.n_panels, layer.panel_rows = described["weights"].shape[:2]
+            layer.weights, layer.bias = address(described["weights"]), address(described["bias"])
+            layer.n_bias = described["bias"].size
+            if layer.narrow:
+                layer.transposed = layer.weights
+            elif described["transposed"] is not None:
+                layer.transposed = address(described["transposed"])
+            for slot, array in enumerate(described["state"]):
+                layer.state[slot] = address(array)
+            if described["gradient"] is not None:
+                layer.gradient = address(described["gradient"])
+            self.n_parameters += (layer.fan_in + 1) * layer.fan_out
+        self._make_workspace(capacity, np.dtype(dtype), sparse)
+        if train:
+            self._cut_blocks(sparse)
+            self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+        self.run.scratch_bytes = self._scratch(sparse) * k.real_size
+        self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
+        self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
+
+    def __dealloc__(self):
+        free(self.layers)
+        free(self.blocks)
+
+    cdef char *_allocate(self, count, dtype) except? NULL:
+        array = aligned_zeros(count, dtype)
+        self._kept.append(array)
+        return address(array)
+
+    def _make_workspace(self, capacity, dtype, sparse):
+        cdef size_t i, n_panels, lanes = self.run.kernels.lanes
+        cdef Layer *layer
+        capacity = in_units(capacity, lanes) * lanes
+        self.run.capacity = capacity
+        self.run.stride = (capacity + 1) * lanes
+        for i in range(self.run.n_layers):
+            layer = &self.layers[i]
+            if i:
+                layer.inputs = self.layers[i - 1].outputs
+            elif not sparse:
+                layer.inputs = self._allocate(
+                    in_units(layer.fan_in, lanes) * self.run.stride, dtype)
+            if layer.narrow:
+                count = capacity * layer.fan_out
+            else:
+                count = layer.n_panels * self.run.stride
+            layer.outputs = self._allocate(count, dtype)
+            layer.deltas = layer.outputs
+            if self.train and i + 1 < self.run.n_layers:
+                layer.deltas = self._allocate(count, dtype)
+        self.run.row_losses = <double *>self._allocate(
+            capacity // self.run.kernels.mr, np.float64)
+
+    def _cut_blocks(self, sparse):
+        cdef const fastmlp_kernels *k = self.run.kernels
+        cdef Layer *layer
+        cdef size_t i
+        blocks = []
+        for i in range(self.run.n_layers):
+            layer = &self.layers[i]
+            whole_panel = layer.narrow or (i == 0 and sparse)
+            n_panels = 1 if i == 0 and sparse else k.nr
+            n_rows = layer.panel_rows if whole_panel else WEIGHT_BLOCK
+            for panel in range(0, layer.n_panels, n_panels):
+                for row in range(0, layer.panel_rows, n_rows):
+                    blocks.append((i, panel, min(n_panels, layer.n_panels - panel), row,
+                                   min(n_rows, layer.panel_rows - row)))
+        self.blocks = <Block *>malloc(len(blocks) * sizeof(Block))
+        if self.blocks is NULL:
+            raise MemoryError
+        cost = 0
+        for i, (layer_index, panel, n_panels, row, n_rows) in enumerate(blocks):
+            self.blocks[i].layer = layer_index
+            self.blocks[i].panel, self.blocks[i].n_panels = panel, n_panels
+            self.blocks[i].row, self.blocks[i].n_rows = row, n_rows
+            self.blocks[i].middle = cost + n_panels * n_rows / 2
+            cost += n_panels * n_rows
+        self.run.blocks, self.run.n_blocks, self.run.cost = self.blocks, len(blocks), cost
+
+    def _scratch(self, sparse):
+        """Reals that a thread needs: mr rows of outputs in columns, or a block's gradient."""
+        cdef const fastmlp_kernels *k = self.run.kernels
+        cdef Layer *last = &self.layers[self.run.n_layers - 1]
+        cdef size_t i
+        most = last.fan_out * k.mr
+        for i in range(self.run.n_blocks):
+            rows = self.blocks[i].n_rows + 1
+            if self.layers[self.blocks[i].layer].gradient is NULL:
+                most = max(most, self.blocks[i].n_panels * rows * k.lanes
+                           + self.layers[self.blocks[i].layer].n_bias)
+        return most
+
+    cdef int _team(self, double work, size_t n_rows):
+        # a thread for every so many flops: a smaller share costs more to hand out than to do
+        cdef double most = work / WORK_PER_THREAD
+        return max(1, min(self.n_threads, <int>min(most, 1e6),
+                          <int>in_units(n_rows, self.run.kernels.mr)))
+
+    def _check(self, Dataset dataset, order):
+        cdef Layer *last = &self.layers[self.run.n_layers - 1]
+        if <size_t>dataset.n_features != self.layers[0].fan_in:
+            raise ValueError(f"X has {dataset.n_features} features, but the network expects "
+                             f"{self.layers[0].fan_in}")
+        if dataset.sparse != (self.layers[0].inputs is NULL):
+            raise ValueError("this network was laid out for the other kind of X, sparse or dense")
+        if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
+            raise ValueError("order must be a C-contiguous vector of intp")
+        if len(order) and (order.min() < 0 or order.max() >= dataset.n_samples):
+            raise ValueError("order names rows that X lacks")
+        if not self.train:
+            return
+        y = dataset.y
+        if LOSSES[self.run.loss] == "log_loss":
+            fits = y is not None and y.ndim == 1 and <size_t>dataset.largest_class < last.fan_out
+        else:
+            binary = LOSSES[self.run.loss] == "binary_log_loss"
+            dtype = np.float64 if self.run.kernels.real_size == 8 else np.float32
+            fits = (y is not None and y.dtype == (np.uint8 if binary else dtype)
+                    and y.shape == (dataset.n_samples, last.fan_out))
+        if not fits:
+            raise ValueError("y is not what this network's loss and outputs take")
+
+    def train_pass(self, Dataset dataset, order, size_t batch_size, *, double alpha, step,
+                   bint take_steps=True):
+        """One pass over the rows `order`, in batches; steps after each, or the gradient only.
+
+        Returns (sum over batches of loss times rows, steps taken); without steps (sum of the
+        weighted losses of all rows, sum of weights), and the layers' gradient arrays hold the
+        weighted sum. Raises KeyboardInterrupt between chunks, the parameters those after the last
+        whole step; `steps_taken` counts them.
+        """
+        self._check(dataset, order)
+        if not self.train:
+            raise ValueError("this network was laid out to predict only")
+        cdef const intptr_t[::1] rows = order
+        cdef size_t n_rows = len(order), chunk = 0, stop, n_chunks, n_batches
+        if n_rows == 0 or batch_size == 0:
+            raise ValueError("no rows, or empty batches")
+        n_batches = in_units(n_rows, batch_size)
+        batch_size = least(batch_size, n_rows)
+        cdef size_t lanes = self.run.kernels.lanes
+        self.run.chunks_per_batch = in_units(batch_size, self.run.capacity)
+        self.run.chunk_rows = in_units(in_units(batch_size, self.run.chunks_per_batch), lanes)
+        self.run.chunk_rows *= lanes
+        n_chunks = n_batches * self.run.chunks_per_batch
+        if take_steps and self.run.chunks_per_batch > 1 and self.layers[0].gradient is NULL:
+            raise ValueError("batches beyond the workspace need gradient arrays")
+        weights = (np.full(n_batches, batch_size, dtype=np.float64) if dataset.sample_weight is None
+                   else np.add.reduceat(dataset.sample_weight[order],
+                                        np.arange(0, n_rows, batch_size)))
+        if dataset.sample_weight is None:
+            weights[-1] = n_rows - (n_batches - 1) * batch_size
+        cdef double[::1] batch_weights = weights
+        self.run.samples = dataset.samples
+        self.run.order, self.run.n_rows, self.run.batch_size = &rows[0], n_rows, batch_size
+        self.run.batch_weights = &batch_weights[0]
+        self.run.take_steps = take_steps
+        self.run.alpha = alpha
+        self.run.total_loss = 0
+        self.run.n_steps = step.get("t", 0)
+        self.run.learning_rate_init = step.get("learning_rate_init", step.get("learning_rate", 0))
+        self.run.step.momentum = step.get("momentum", 0)
+        self.run.step.nesterov = step.get("nesterov", False)
+        self.run.step.beta_1, self.run.step.beta_2 = step.get("beta_1", 0), step.get("beta_2", 0)
+        self.run.step.epsilon = step.get("epsilon", 0)
+        cdef uint64_t before = self.run.n_steps
+        cdef double work = 6.0 * <double>self.n_parameters * <double>self.run.chunk_rows
+        if dataset.sparse:
+            work = (6.0 * <double>self.n_parameters * <double>n_rows / <double>n_chunks
+                    * self._density(dataset) + 20.0 * <double>self.n_parameters)
+        cdef int n_threads = self._team(work, self.run.chunk_rows)
+        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, 1.0))
+        try:
+            while chunk < n_chunks:
+                stop = least(n_chunks, chunk + at_once)
+                begin = time.perf_counter()
+                with nogil:
+                    run_team(&self.run, False, chunk, stop, n_threads)
+                chunk = stop
+                # signals are looked at every 25 ms or so: what the next calls may take
+                elapsed = time.perf_counter() - begin
+                if elapsed > 0.05:
+                    at_once = max(1, at_once // 2)
+                elif elapsed < 0.0125:
+                    at_once *= 2
+                PyErr_CheckSignals()
+        finally:
+            self.steps_taken = self.run.n_steps - before
+            self.run.samples.x = NULL
+        if take_steps:
+            return self.run.total_loss, self.steps_taken
+        return self.run.batch_loss, weights.sum()
+
+    cdef double _density(self, Dataset dataset):
+        return dataset.X.nnz / max(1.0, <double>dataset.n_samples * <double>dataset.n_features)
+
+    def predict(self, Dataset dataset, order):
+        """Outputs (n_rows, fan_out of the last layer) of the rows `order`."""
+        self._check(dataset, order)
+        cdef Layer *last = &self.layers[self.run.n_layers - 1]
+        cdef size_t n_rows = len(order), begin = 0
+        cdef Run run = self.run
+        dtype = np.float64 if run.kernels.real_size == 8 else np.float32
+        out = np.empty((n_rows, last.fan_out), dtype=dtype)
+        if n_rows == 0:
+            return out
+        cdef const intptr_t[::1] rows = order
+        cdef double work = 2.0 * <double>self.n_parameters
+        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / work)
+        cdef char *predictions = address(out)
+        run.samples = dataset.samples
+        while begin < n_rows:
+            run.n_rows = least(at_once, n_rows - begin)
+            run.order = &rows[begin]
+            run.predictions = predictions + begin * last.fan_out * run.kernels.real_size
+            n_threads = self._team(work * <double>run.n_rows, run.n_rows)
+            n_threads = min(n_threads, <int>(run.capacity // ROW_BLOCK))
+            team = max(1, n_threads)
+            begin += run.n_rows
+            run_predict(&run, team)
+            PyErr_CheckSignals()
+        return out
+
+
+cdef void run_predict(Run *run, int n_threads):
+    with nogil:
+        run_team(run, True, 0, 0, n_threads)

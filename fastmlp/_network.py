@@ -1,0 +1,383 @@
+"""Network: parameters and optimizer state in panels, for the time of one call.
+
+``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
+of a fit, a partial_fit or a predict, and written back to them at its end. So there is no copy that
+could go stale when a user or a pickle changes them.
+"""
+
+import itertools
+import os
+
+import numpy as np
+from joblib import cpu_count
+
+from fastmlp import _core
+
+# Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS within
+# MAX_BYTES. A batch beyond them is summed chunk by chunk, so memory does not grow with the batch.
+WORKSPACE_BYTES = 8 * 2**20
+MIN_ROWS = 1024
+MAX_BYTES = 56 * 2**20
+PREDICT_ROWS = 64  # a thread's, in predict
+
+_forked = False
+
+
+def _note_fork():
+    """OpenMP's threads do not survive a fork, and GCC's runtime then waits for them for ever."""
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def effective_n_threads(n_threads):
+    """Threads to use, in the calling thread, now.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None: OMP_NUM_THREADS if set, else the physical cores this process may use (affinity and
+        cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
+        threadpoolctl sets. Negative: that many less, plus one; -1 means all. In a forked child
+        always 1.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is zero.
+    """
+    if n_threads == 0:
+        raise ValueError("n_threads = 0 is invalid")
+    if _forked or not _core.openmp():
+        return 1
+    if n_threads is not None and n_threads > 0:
+        return n_threads
+    available = _core.max_threads()
+    if not os.getenv("OMP_NUM_THREADS"):
+        available = min(available, cpu_count(only_physical_cores=True))
+    return available if n_threads is None else max(1, available + n_threads + 1)
+
+
+def _to_panels(matrix, panels):
+    """Copies matrix (k, n) into panels (ceil(n / V), k, V)."""
+    lanes = panels.shape[2]
+    for p, panel in enumerate(panels):
+        columns = matrix[:, p * lanes : (p + 1) * lanes]
+        panel[:, : columns.shape[1]] = columns
+
+
+def _from_panels(panels, matrix):
+    """Copies panels (ceil(n / V), k, V) into matrix (k, n)."""
+    lanes = panels.shape[2]
+    for p, panel in enumerate(panels):
+        columns = matrix[:, p * lanes : (p + 1) * lanes]
+        columns[...] = panel[:, : columns.shape[1]]
+
+
+class _Layer:
+    """One layer's arrays in panels.
+
+    A layer is wide, its weights (fan_out panels, fan_in, V), or, if it is the output layer with few
+    outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
+    """
+
+    def __init__(self, fan_in, fan_out, *, narrow, needs_transposed, lanes, dtype):
+        self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
+        self.lanes, self.dtype = lanes, dtype
+        rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
+        self.shape = (-(-columns // lanes), rows, lanes)
+        self.n_bias = -(-fan_out // lanes) * lanes
+        self.parameters = self.new()
+        self.transposed = None
+        if needs_transposed and not narrow:
+            shape = (-(-fan_in // lanes), fan_out, lanes)
+            self.transposed = _core.aligned_zeros(
+                shape[0] * shape[1] * shape[2], self.dtype
+            ).reshape(shape)
+
+    def new(self):
+        """Zeros in this layout: the weights, then the bias."""
+        panels, rows, lanes = self.shape
+        return _core.aligned_zeros(panels * rows * lanes + self.n_bias, self.dtype)
+
+    def weights(self, flat):
+        return flat[: flat.size - self.n_bias].reshape(self.shape)
+
+    def bias(self, flat):
+        return flat[flat.size - self.n_bias :]
+
+    def load(self, flat, coef, intercept):
+        _to_panels(coef.T if self.narrow else coef, self.weights(flat))
+        self.bias(flat)[: self.fan_out] = intercept
+
+    def store(self, flat, coef, intercept):
+        _from_panels(self.weights(flat), coef.T if self.narrow else coef)
+        intercept[...] = self.bias(flat)[: self.fan_out]
+
+
+class Network:
+    """One network in panels, ready for its loops.
+
+    Parameters
+    ----------
+    layer_units : sequence of int
+        ``[n_features, *hidden_layer_sizes, n_outputs]``.
+    activation : str
+        Of all hidden layers; one of ``_core.ACTIVATIONS``.
+    loss : str
+        One of ``_core.LOSSES``; the output activation belongs to it.
+    dtype : float32 or float64
+        Of all arithmetic.
+    optimizer : {'sgd', 'adam'} or None
+        None where no steps will be taken.
+    n_threads : int
+        The most threads to use; fewer where the work is small.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps taken by the last call of `train`, also if it was interrupted.
+    """
+
+    def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
+        self.layer_units = [int(units) for units in layer_units]
+        if len(self.layer_units) < 2 or min(self.layer_units) < 1:
+            raise ValueError(f"layer_units must be two or more positive integers, got {layer_units}")
+        self.activation, self.loss, self.optimizer = activation, loss, optimizer
+        self.dtype = np.dtype(dtype)
+        self.n_threads = n_threads
+        self.n_steps = 0
+        self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
+        n_layers = len(self.layer_units) - 1
+        self._layers = [
+            _Layer(
+                fan_in,
+                fan_out,
+                narrow=0 < i == n_layers - 1 and fan_out <= max(1, self._lanes // 4),
+                needs_transposed=i > 0,
+                lanes=self._lanes,
+                dtype=self.dtype,
+            )
+            for i, (fan_in, fan_out) in enumerate(itertools.pairwise(self.layer_units))
+        ]
+        slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
+        self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
+        self._gradients = None
+        self._engines = {}
+
+    def _check_shapes(self, name, arrays, shapes, *, writable):
+        if not isinstance(arrays, (list, tuple)) or len(arrays) != len(shapes):
+            raise ValueError(f"{name} must be a list of {len(shapes)} arrays")
+        for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+            fits = (
+                isinstance(array, np.ndarray)
+                and array.shape == shape
+                and array.dtype in (np.float32, np.float64)
+                and (array.flags.writeable or not writable)
+            )
+            if not fits:
+                found = (
+                    f"an array of shape {array.shape} and type {array.dtype}"
+                    if isinstance(array, np.ndarray)
+                    else f"{type(array).__name__}"
+                )
+                raise ValueError(
+                    f"{name}[{i}] must be a float32 or float64 array of shape {shape}, got {found}"
+                )
+
+    def _check(self, coefs, intercepts, names=("coefs_", "intercepts_"), writable=False):
+        shapes = list(itertools.pairwise(self.layer_units))
+        self._check_shapes(names[0], coefs, shapes, writable=writable)
+        shapes = [(units,) for units in self.layer_units[1:]]
+        self._check_shapes(names[1], intercepts, shapes, writable=writable)
+
+    def set_parameters(self, coefs, intercepts):
+        """Copies the parameters in.
+
+        Parameters
+        ----------
+        coefs : list of ndarray of shape (fan_in, fan_out)
+        intercepts : list of ndarray of shape (fan_out,)
+
+        Raises
+        ------
+        ValueError
+            If an array is missing or has another shape, or is not of float32 or float64.
+        """
+        self._check(coefs, intercepts)
+        for layer, coef, intercept in zip(self._layers, coefs, intercepts, strict=True):
+            layer.load(layer.parameters, coef, intercept)
+            if layer.transposed is not None:
+                _to_panels(coef.T, layer.transposed)
+
+    def get_parameters(self, coefs, intercepts):
+        """Copies the parameters out, into the arrays given."""
+        self._check(coefs, intercepts, writable=True)
+        for layer, coef, intercept in zip(self._layers, coefs, intercepts, strict=True):
+            layer.store(layer.parameters, coef, intercept)
+
+    def set_optimizer_state(self, slots):
+        """Copies the optimizer's state in: for each slot a pair of lists shaped like coefs_ and
+        intercepts_ (sgd: the velocity; adam: first and second moments)."""
+        if len(slots) != len(self._states):
+            raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
+        for state, (coefs, intercepts) in zip(self._states, slots, strict=True):
+            self._check(coefs, intercepts, ("optimizer state", "optimizer state"))
+            for layer, flat, coef, intercept in zip(
+                self._layers, state, coefs, intercepts, strict=True
+            ):
+                layer.load(flat, coef, intercept)
+
+    def get_optimizer_state(self):
+        """The optimizer's state as new arrays; see `set_optimizer_state`."""
+        slots = []
+        for state in self._states:
+            coefs = [
+                np.empty(shape, dtype=self.dtype) for shape in itertools.pairwise(self.layer_units)
+            ]
+            intercepts = [np.empty(units, dtype=self.dtype) for units in self.layer_units[1:]]
+            for layer, flat, coef, intercept in zip(
+                self._layers, state, coefs, intercepts, strict=True
+            ):
+                layer.store(flat, coef, intercept)
+            slots.append((coefs, intercepts))
+        return slots
+
+    def _capacity(self, batch_size):
+        """Rows of the training workspace."""
+        padded = [-(-units // self._lanes) * self._lanes for units in self.layer_units]
+        row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
+        rows = max(WORKSPACE_BYTES // row_bytes, min(MIN_ROWS, MAX_BYTES // row_bytes), 32)
+        return min(rows, batch_size)
+
+    def _engine(self, dataset, *, train, batch_size=0, keep_gradient=False):
+        if train:
+            capacity = self._capacity(batch_size)
+            keep_gradient = keep_gradient or capacity < batch_size
+        else:
+            capacity = PREDICT_ROWS * self.n_threads
+        key = (train, keep_gradient, capacity, dataset.sparse)
+        if key in self._engines:
+            return self._engines[key]
+        if keep_gradient and self._gradients is None:
+            self._gradients = [layer.new() for layer in self._layers]
+        self._engines[key] = _core.Engine(
+            [
+                {
+                    "fan_in": layer.fan_in,
+                    "fan_out": layer.fan_out,
+                    "narrow": layer.narrow,
+                    "weights": layer.weights(layer.parameters),
+                    "bias": layer.bias(layer.parameters),
+                    "transposed": layer.transposed,
+                    "state": [state[i] for state in self._states],
+                    "gradient": self._gradients[i] if keep_gradient else None,
+                }
+                for i, layer in enumerate(self._layers)
+            ],
+            activation=self.activation,
+            loss=self.loss,
+            optimizer=self.optimizer,
+            dtype=self.dtype,
+            capacity=capacity,
+            n_threads=self.n_threads,
+            sparse=dataset.sparse,
+            train=train,
+        )
+        return self._engines[key]
+
+    def train(self, dataset, order, batch_size, *, alpha, step):
+        """One pass over the rows `order` of the data set, a step after each batch.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+        order : ndarray of intp
+            Row numbers, in the order in which they are used.
+        batch_size : int
+            Rows of a batch; the last may be shorter.
+        alpha : float
+            L2 penalty: ``alpha / 2 * sum(coefs_ ** 2)``, divided by the batch's sum of weights.
+        step : dict
+            sgd: learning_rate, momentum, nesterov. adam: learning_rate_init, beta_1, beta_2,
+            epsilon and t, the steps taken before.
+
+        Returns
+        -------
+        float
+            Sum over batches of loss times rows. Batches whose weights sum to zero take no step and
+            add nothing.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Parameters and state are then those after the last whole step; n_steps counts them.
+        """
+        order = np.ascontiguousarray(order, dtype=np.intp)
+        batch_size = min(int(batch_size), len(order))
+        engine = self._engine(dataset, train=True, batch_size=batch_size)
+        try:
+            loss, _ = engine.train_pass(dataset, order, batch_size, alpha=alpha, step=step)
+        finally:
+            self.n_steps = engine.steps_taken
+        return loss
+
+    def loss_and_gradient(self, dataset, alpha, gradient):
+        """Loss of the whole data set, L2 penalty included, and its gradient.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+        alpha : float
+        gradient : pair of lists of ndarray
+            Written to: shaped like coefs_ and intercepts_.
+
+        Returns
+        -------
+        float
+        """
+        coefs, intercepts = gradient
+        self._check(coefs, intercepts, ("gradient[0]", "gradient[1]"), writable=True)
+        order = np.arange(len(dataset), dtype=np.intp)
+        engine = self._engine(dataset, train=True, batch_size=len(order), keep_gradient=True)
+        loss, weight = engine.train_pass(
+            dataset, order, len(order), alpha=alpha, step={}, take_steps=False
+        )
+        squares = 0.0
+        for layer, flat, coef, intercept in zip(
+            self._layers, self._gradients, coefs, intercepts, strict=True
+        ):
+            weights = layer.weights(flat)
+            parameters = layer.weights(layer.parameters)
+            squares += float(np.vdot(parameters, parameters))
+            weights += alpha * parameters
+            flat /= weight
+            layer.store(flat, coef, intercept)
+        return (loss + 0.5 * alpha * squares) / weight
+
+    def predict(self, dataset, rows=None):
+        """Outputs, with the output activation applied.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+        rows : ndarray of intp or None
+            Row numbers; None: all rows.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_outputs)
+            Of the network's type.
+        """
+        if rows is None:
+            rows = np.arange(len(dataset), dtype=np.intp)
+        rows = np.ascontiguousarray(rows, dtype=np.intp)
+        return self._engine(dataset, train=False).predict(dataset, rows)

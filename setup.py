@@ -1,0 +1,59 @@
+"""Builds the compiled core. What the package is stands in pyproject.toml."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+SOURCES = ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c"]
+
+
+def openmp_flags():
+    """Compile and link flags for OpenMP; none where the compiler has none or FASTMLP_OPENMP=0."""
+    if os.environ.get("FASTMLP_OPENMP", "1") == "0":
+        return [], []
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "openmp.c")
+        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
+            command = [*compiler.split(), str(source), "-o", str(Path(folder, "openmp")), *flags]
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                return [flag for flag in flags if flag != "-lomp"], flags[-1:]
+    print("fastmlp: this compiler has no OpenMP; building for one thread", file=sys.stderr)
+    return [], []
+
+
+compile_openmp, link_openmp = openmp_flags()
+core = Extension(
+    "fastmlp._core",
+    sources=["fastmlp/_core.pyx", *(f"csrc/{name}" for name in SOURCES)],
+    depends=["csrc/fastmlp.h", "csrc/kernels.h"],
+    include_dirs=["csrc"],
+    # enough for the loops to become vector code, and none of fast-math's other liberties
+    extra_compile_args=[
+        "-std=gnu11",
+        "-O3",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-ffp-contract=fast",
+        *compile_openmp,
+    ],
+    extra_link_args=link_openmp,
+)
+
+setup(
+    ext_modules=cythonize(
+        [core],
+        language_level=3,
+        compiler_directives={
+            "cdivision": True,
+            "freethreading_compatible": True,
+        },
+    )
+)

@@ -1,0 +1,16 @@
+"""Fixtures shared by the tests."""
+
+import numpy as np
+import pytest
+
+
+def pytest_configure(config):
+    # Most fits here stop after a few epochs on purpose.
+    config.addinivalue_line(
+        "filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning"
+    )
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return np.dtype(request.param)

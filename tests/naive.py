@@ -1,0 +1,172 @@
+"""The engine once more, in plain NumPy: the oracle that the compiled one is held to.
+
+Dataset and Network have the interface of fastmlp's and none of its speed. Every formula is written as in the papers
+and in scikit-learn, and every array is made anew.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.special import expit, xlogy
+
+OUT_ACTIVATIONS = {
+    "squared_error": "identity",
+    "poisson": "exp",
+    "log_loss": "softmax",
+    "binary_log_loss": "logistic",
+}
+
+
+def _softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+FORWARD = {
+    "identity": lambda z: z,
+    "logistic": expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "exp": np.exp,
+    "softmax": _softmax,
+}
+DERIVATIVE = {  # of the activation, as a function of its value h
+    "identity": lambda h: np.ones_like(h),
+    "logistic": lambda h: h * (1 - h),
+    "tanh": lambda h: 1 - h**2,
+    "relu": lambda h: (h != 0).astype(h.dtype),
+}
+
+
+def loss_value(loss, y, p, sample_weight=None):
+    """Weighted mean over the rows; y, p: (n, n_outputs), y one-hot for the classification losses."""
+    if loss == "squared_error":
+        return 0.5 * np.average((y - p) ** 2, weights=sample_weight, axis=0).mean()
+    if loss == "poisson":
+        return np.average(xlogy(y, y / p) - y + p, weights=sample_weight, axis=0).sum()
+    eps = np.finfo(p.dtype).eps
+    p = np.clip(p, eps, 1 - eps)
+    terms = xlogy(y, p) if loss == "log_loss" else xlogy(y, p) + xlogy(1 - y, 1 - p)
+    return -np.average(terms, weights=sample_weight, axis=0).sum()
+
+
+class NaiveDataset:
+    """X: (n, n_features) array or sparse matrix; y, sample_weight: as fastmlp's Dataset takes them, or None."""
+
+    def __init__(self, X, y=None, sample_weight=None):
+        self.X, self.y, self.sample_weight = X, y, sample_weight
+
+    def rows(self, rows, dtype, n_outputs):
+        """X (dense), y (one-hot) and sample_weight of these rows, in the computing type."""
+        X, y, sample_weight = [
+            None if a is None else a[rows] for a in (self.X, self.y, self.sample_weight)
+        ]
+        X = X.toarray() if issparse(X) else X
+        if y is not None and y.ndim == 1:
+            y = y[:, None] == np.arange(n_outputs)
+        return [None if a is None else a.astype(dtype) for a in (X, y, sample_weight)]
+
+
+class NaiveNetwork:
+    """In place of fastmlp's Network; `slots` holds flat lists, coefficients first."""
+
+    def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
+        self.layer_units = list(layer_units)
+        self.activation, self.out_activation = FORWARD[activation], FORWARD[OUT_ACTIVATIONS[loss]]
+        self.derivative, self.loss, self.optimizer = DERIVATIVE[activation], loss, optimizer
+        self.dtype, self.n_steps = np.dtype(dtype), 0
+        self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
+        self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
+        n_slots = {"sgd": 1, "adam": 2}.get(optimizer, 0)
+        self.slots = [[a * 0 for a in self.coefs + self.intercepts] for _ in range(n_slots)]
+
+    def _copied(self, coefs, intercepts):
+        shapes = [*pairwise(self.layer_units)], [(fan_out,) for fan_out in self.layer_units[1:]]
+        for arrays, expected in zip((coefs, intercepts), shapes, strict=True):
+            if [a.shape for a in arrays] != expected or any(a.dtype != self.dtype for a in arrays):
+                raise ValueError("wrong shape or dtype")
+        return [a.copy() for a in coefs], [a.copy() for a in intercepts]
+
+    def set_parameters(self, coefs, intercepts):
+        self.coefs, self.intercepts = self._copied(coefs, intercepts)
+
+    def get_parameters(self, coefs, intercepts):
+        for out, a in zip([*coefs, *intercepts], self.coefs + self.intercepts, strict=True):
+            out[...] = a
+
+    def set_optimizer_state(self, slots):
+        self.slots = [sum(self._copied(*slot), []) for slot in slots]
+
+    def get_optimizer_state(self):
+        n = len(self.coefs)
+        return [self._copied(slot[:n], slot[n:]) for slot in self.slots]
+
+    def _forward(self, X):
+        layers = [X]
+        for w, b in zip(self.coefs, self.intercepts, strict=True):
+            layers.append(self.activation(layers[-1] @ w + b))
+        layers[-1] = self.out_activation(layers[-2] @ self.coefs[-1] + self.intercepts[-1])
+        return layers
+
+    def _backprop(self, X, y, sample_weight, alpha):
+        """Loss and gradients (coefficients first, then intercepts) of one batch."""
+        layers = self._forward(X)
+        total = len(X) if sample_weight is None else sample_weight.sum()
+        loss = loss_value(self.loss, y, layers[-1], sample_weight)
+        loss += 0.5 * alpha * sum((w**2).sum() for w in self.coefs) / total
+        delta = layers[-1] - y
+        if sample_weight is not None:
+            delta = delta * sample_weight[:, None]
+        coef_grads, intercept_grads = [], []
+        for i in reversed(range(len(self.coefs))):
+            coef_grads.insert(0, (layers[i].T @ delta + alpha * self.coefs[i]) / total)
+            intercept_grads.insert(0, delta.sum(axis=0) / total)
+            if i:
+                delta = delta @ self.coefs[i].T * self.derivative(layers[i])
+        return loss, coef_grads, intercept_grads
+
+    def _update(self, gradient, state, t, **step):
+        """New state of one array (its entry in each slot), and what to add to the array."""
+        if self.optimizer == "sgd":
+            momentum, rate = step["momentum"], step["learning_rate"]
+            v = momentum * state[0] - rate * gradient
+            return [v], momentum * v - rate * gradient if step["nesterov"] else v
+        beta_1, beta_2 = step["beta_1"], step["beta_2"]
+        m = beta_1 * state[0] + (1 - beta_1) * gradient
+        v = beta_2 * state[1] + (1 - beta_2) * gradient**2
+        rate = step["learning_rate_init"] * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        return [m, v], -rate * m / (np.sqrt(v) + step["epsilon"])
+
+    def train(self, dataset, order, batch_size, *, alpha, step):
+        self.n_steps, loss_sum = 0, 0.0
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            X, y, sample_weight = dataset.rows(rows, self.dtype, self.layer_units[-1])
+            if sample_weight is not None and sample_weight.sum() == 0:
+                continue
+            loss, coef_grads, intercept_grads = self._backprop(X, y, sample_weight, alpha)
+            loss_sum += loss * len(rows)
+            self.n_steps += 1
+            settings = {**step, "t": step.get("t", 0) + self.n_steps}
+            parameters = self.coefs + self.intercepts
+            for i, gradient in enumerate(coef_grads + intercept_grads):
+                state, update = self._update(gradient, [slot[i] for slot in self.slots], **settings)
+                parameters[i] += update
+                for slot, new in zip(self.slots, state, strict=True):
+                    slot[i] = new
+        return float(loss_sum)
+
+    def loss_and_gradient(self, dataset, alpha, gradient):
+        loss, *parts = self._backprop(
+            *dataset.rows(slice(None), self.dtype, self.layer_units[-1]), alpha
+        )
+        for outs, arrays in zip(gradient, parts, strict=True):
+            for out, a in zip(outs, arrays, strict=True):
+                out[...] = a
+        return float(loss)
+
+    def predict(self, dataset, rows=None):
+        rows = slice(None) if rows is None else rows
+        X, *_ = dataset.rows(rows, self.dtype, self.layer_units[-1])
+        return self._forward(X)[-1]
