@@ -8,7 +8,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/*.pyx fastmlp/*.pxd)
 
 .PHONY: help demo test bench lint format clean

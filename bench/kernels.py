@@ -13,10 +13,10 @@ import ctypes
 import sys
 import time
 
-import machine
 import numpy as np
-import report
 
+import machine
+import report
 from fastmlp import _core
 
 # Argument types by letter; the result is void but for the kernels that return a sum.
@@ -54,7 +54,7 @@ PROTOTYPES = {
 }
 RETURNS_DOUBLE = "loss", "step", "sum_squares", "multiply_adds"
 
-# A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows with 64 values.
+# A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows of 64 values.
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
 CSR_FEATURES, CSR_ROW = 2048, 64
 COUNT = 16_384  # of elementwise kernels
@@ -63,10 +63,8 @@ COUNT = 16_384  # of elementwise kernels
 class Step(ctypes.Structure):
     """fastmlp_step"""
 
-    _fields_ = [
-        (name, ctypes.c_double)
-        for name in ("scale", "learning_rate", "momentum", "nesterov", "beta_1", "beta_2", "epsilon")
-    ]
+    names = "scale learning_rate momentum nesterov beta_1 beta_2 epsilon"
+    _fields_ = [(name, ctypes.c_double) for name in names.split()]
 
 
 class Csr(ctypes.Structure):
@@ -277,9 +275,7 @@ def line(name, columns, rate, ceilings=None):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "kernels", nargs="*", default=[""], help="beginnings of names; default: all", metavar="kernel"
-    )
+    parser.add_argument("kernels", nargs="*", default=[""], help="beginnings of names (all)")
     parser.add_argument("--isa", nargs="+", choices=_core.isas(), default=_core.isas())
     parser.add_argument("--seconds", type=float, default=0.05, help="for each kernel (0.05)")
     return parser.parse_args()

@@ -62,7 +62,8 @@ typedef struct {
     const char *isa;
     size_t real_size, lanes, mr, nr;
 
-    /* a[p][i][v] = x[rows[i]][p V + v]: m samples of n features from bytes `x` with byte strides. */
+    /* a[p][i][v] = x[rows[i]][p V + v]: m samples of n features from bytes `x` with byte strides.
+     * Lanes beyond n are left as they are (zero, for nobody else writes them). */
     void (*gather[FASTMLP_N_SOURCES])(size_t m, size_t n, const char *x, const intptr_t *rows,
                                       ptrdiff_t row_stride, ptrdiff_t column_stride, void *a,
                                       size_t a_panel);

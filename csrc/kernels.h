@@ -22,8 +22,8 @@
 #define LOW_16 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH_16 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #ifdef __clang__
-#define UNROLL(n) PRAGMA(unroll)
-#define ROLLED PRAGMA(nounroll)
+#define UNROLL(n) PRAGMA(clang loop unroll(full))
+#define ROLLED PRAGMA(clang loop unroll(disable))
 #define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
 #else
 #define UNROLL(n) PRAGMA(GCC unroll n)
@@ -532,32 +532,51 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
 
 /* ------------------------------------------------------------------------- moving data */
 
+/* n reals from n sources side by side; a constant n makes one vector move of it */
+#define MOVE(n, source, from, to)                                                                  \
+    do {                                                                                           \
+        source values[VECTOR_BYTES / sizeof(REAL)];                                                \
+        __builtin_memcpy(values, from, (n) * sizeof(source));                                      \
+        for (size_t lane = 0; lane < (n); lane++) (to)[lane] = (real)values[lane];                 \
+    } while (0)
+#define MOVE_PART(n, source)                                                                       \
+    if ((n) < V && left & (n)) {                                                                   \
+        MOVE(((n) < V ? (n) : 1), source, from, to);                                               \
+        from += (n) * sizeof(source), to += (n);                                                   \
+    }
+
+/* Rows come in random order: while one is moved, one a little later is fetched. */
 #define GATHER(name, source)                                                                       \
     static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
                                     ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
                                     size_t a_panel) {                                              \
-        const int contiguous = column_stride == (ptrdiff_t)sizeof(source);                         \
         for (size_t i = 0; i < m; i++) {                                                           \
             const char *from = x + rows[i] * row_stride;                                           \
+            const char *later = x + rows[i + 4 < m ? i + 4 : i] * row_stride;                      \
             real *to = (real *)a_ + i * V;                                                         \
-            size_t j = 0;                                                                          \
-            for (; contiguous && j + V <= n; j += V, to += a_panel) {                              \
-                source lanes[VECTOR_BYTES / sizeof(REAL)];                                         \
-                __builtin_memcpy(lanes, from + j * sizeof(source), sizeof lanes);                  \
-                for (size_t lane = 0; lane < V; lane++) to[lane] = (real)lanes[lane];              \
-            }                                                                                      \
-            for (; j < n; j += V, to += a_panel)                                                   \
-                for (size_t lane = 0; lane < V; lane++) {                                          \
-                    source value = 0;                                                              \
-                    if (j + lane < n)                                                              \
-                        __builtin_memcpy(&value, from + (ptrdiff_t)(j + lane) * column_stride,     \
-                                         sizeof value);                                            \
-                    to[lane] = (real)value;                                                        \
+            if (column_stride != (ptrdiff_t)sizeof(source)) {                                      \
+                for (size_t j = 0; j < n; j++, from += column_stride) {                            \
+                    source value;                                                                  \
+                    __builtin_memcpy(&value, from, sizeof value);                                  \
+                    to[j / V * a_panel + j % V] = (real)value;                                     \
                 }                                                                                  \
+                continue;                                                                          \
+            }                                                                                      \
+            __builtin_prefetch(later);                                                             \
+            __builtin_prefetch(later + 64);                                                        \
+            size_t left = n;                                                                       \
+            for (; left >= V; left -= V, from += V * sizeof(source), to += a_panel)                \
+                MOVE(V, source, from, to);                                                         \
+            MOVE_PART(8, source)                                                                   \
+            MOVE_PART(4, source)                                                                   \
+            MOVE_PART(2, source)                                                                   \
+            MOVE_PART(1, source)                                                                   \
         }                                                                                          \
     }
 FASTMLP_SOURCES(GATHER)
 #undef GATHER
+#undef MOVE
+#undef MOVE_PART
 
 #if REAL_IS_DOUBLE && VECTOR_BYTES == 16
 #define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_2)
@@ -853,7 +872,6 @@ const fastmlp_kernels NAME(kernels) = {
 #undef EXPONENT_BIAS
 #undef EXP_LIMIT
 #undef FOR_TILE
-#undef GATHER
 #undef GATHER_ENTRY
 #undef INTERLEAVE_HIGH
 #undef INTERLEAVE_LOW

@@ -170,7 +170,8 @@ def kernel_table(isa_name, dtype):
 def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
     """GFLOP/s of multiply-adds in registers on `n_threads` threads at once: the ceiling."""
     cdef const fastmlp_kernels *k = kernels_of(isa_name, dtype)
-    cdef char[:, ::1] sinks = np.zeros((n_threads, 256), dtype=np.int8)
+    memory = aligned_zeros(n_threads * 64, np.uint8)
+    cdef char *sinks = address(memory)
     cdef size_t rounds = 100_000
     cdef double flops, elapsed
     cdef int t
@@ -178,15 +179,11 @@ def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
         flops = 0
         begin = time.perf_counter()
         for t in prange(n_threads, nogil=True, schedule="static", num_threads=n_threads):
-            flops += k.multiply_adds(rounds, aligned(&sinks[t, 0]))
+            flops += k.multiply_adds(rounds, sinks + t * 64)
         elapsed = time.perf_counter() - begin
         if elapsed >= seconds:
             return flops / elapsed * 1e-9
         rounds *= 2
-
-
-cdef inline char *aligned(char *memory) noexcept nogil:
-    return <char *>((<uintptr_t>memory + 63) & ~<uintptr_t>63)
 
 
 def aligned_zeros(size_t count, dtype):
@@ -815,7 +812,7 @@ cdef class Engine:
                 # signals are looked at every 25 ms or so: what the next calls may take
                 elapsed = time.perf_counter() - begin
                 if elapsed > 0.05:
-                    at_once = max(1, at_once // 2)
+                    at_once = (at_once + 1) // 2
                 elif elapsed < 0.0125:
                     at_once *= 2
                 PyErr_CheckSignals()

@@ -21,16 +21,8 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
-    type_of_target,
-    unique_labels,
-)
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from ._network import Network, effective_n_threads
@@ -40,10 +32,7 @@ from ._version import __version__
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
 # strides. Any other type becomes the first of the list, float64.
 _INTEGERS = [np.dtype(kind + size) for kind in "iu" for size in "1248"]
-_X_CHECKS = {
-    "accept_sparse": "csr",
-    "dtype": [np.float64, np.float32, np.bool_, *_INTEGERS],
-}
+_X_CHECKS = {"accept_sparse": "csr", "dtype": [np.float64, np.float32, np.bool_, *_INTEGERS]}
 
 # What both estimators have: their docstrings are put together from these.
 _PARAMETERS = """\
@@ -259,17 +248,11 @@ class _BaseMLP(BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
@@ -286,10 +269,7 @@ class _BaseMLP(BaseEstimator):
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_threads": [
@@ -475,14 +455,16 @@ class _BaseMLP(BaseEstimator):
         )
         if len(held_out) < 2:
             raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                "The validation set is too small. Increase 'validation_fraction' or the size of"
+                " your dataset."
             )
         y_held_out, weight_held_out = y[held_out], None
         if sample_weight is not None:
             weight_held_out = sample_weight[held_out]
             if weight_held_out.sum() == 0:
                 raise ValueError(
-                    "The sample weights for validation set are all zero, consider using a different random state."
+                    "The sample weights for validation set are all zero, consider using a different"
+                    " random state."
                 )
 
         def validate(network):
@@ -642,12 +624,13 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         labels = unique_labels(y)
         if self.warm_start and set(labels) != set(self.classes_):
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit."
-                f" Previously got {self.classes_}, `y` has {labels}"
+                "warm_start can only be used where `y` has the same classes as in the previous"
+                f" call to fit. Previously got {self.classes_}, `y` has {labels}"
             )
         if len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}."
+                "`y` has classes not in `self.classes_`."
+                f" `self.classes_` has {self.classes_}. 'y' has {labels}."
             )
 
     def _encode_y(self, y, dtype, incremental, classes):
@@ -660,7 +643,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             return y, y.shape[1]
         if y.ndim != 1:
             raise ValueError("The object was not fitted with multilabel input.")
-        # Every label is known by now, so the conversion loses nothing; it keeps integers from meeting as floats.
+        # Every label is known by now, so this loses nothing; int64 and uint64 would meet as floats.
         y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
         if kind == "multiclass":
             return y.astype(np.int32), len(self.classes_)

@@ -115,7 +115,7 @@ class OptimizerState:
         }
 
     def end_epoch(self, est):
-        """Set the learning rate that follows from the samples (SGD) or the steps (Adam) seen so far."""
+        """Set the learning rate from the samples (SGD) or the steps (Adam) seen so far."""
         if self.name == "adam":
             correction = (
                 np.sqrt(1 - est.beta_2**self.t) / (1 - est.beta_1**self.t) if self.t else 1.0
@@ -246,15 +246,11 @@ def fit_stochastic(
     try:
         for _ in range(1 if incremental else est.max_iter):
             if est.shuffle:
-                # The same draws and rows as sklearn.utils.shuffle(order), without its two temporaries.
+                # The draws and rows of sklearn.utils.shuffle(order), without its temporaries.
                 est._random_state.shuffle(order)
             try:
                 loss_sum = network.train(
-                    dataset,
-                    order,
-                    batch_size,
-                    alpha=float(est.alpha),
-                    step=optimizer.step(est),
+                    dataset, order, batch_size, alpha=float(est.alpha), step=optimizer.step(est)
                 )
             finally:
                 optimizer.t += network.n_steps
@@ -274,8 +270,8 @@ def fit_stochastic(
         else:
             if not incremental:
                 warnings.warn(
-                    "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization hasn't converged yet."
-                    % est.max_iter,
+                    "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
+                    " hasn't converged yet." % est.max_iter,
                     ConvergenceWarning,
                 )
     except KeyboardInterrupt:
@@ -296,7 +292,7 @@ def _views(vector, coefs, intercepts):
 
 
 def fit_lbfgs(est, network, dataset, coefs, intercepts):
-    """Minimize the loss over the whole data set with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
+    """Minimize the loss over all rows with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
 
     SciPy's vectors are float64; the network computes in its own type, which `coefs` and
     `intercepts` keep.
@@ -312,22 +308,22 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
     """
     start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]])
     point, gradient = start.copy(), np.empty_like(start)
-    parameters, gradients = (
-        _views(point, coefs, intercepts),
-        _views(gradient, coefs, intercepts),
-    )
-    accepted = start
+    parameters = _views(point, coefs, intercepts)
+    gradients = _views(gradient, coefs, intercepts)
+    accepted, loss = start, None
     est.n_iter_ = 0
 
     def loss_and_gradient(x):
+        nonlocal loss
         point[:] = x
         network.set_parameters(*parameters)
-        est.loss_ = network.loss_and_gradient(dataset, float(est.alpha), gradients)
-        return est.loss_, gradient.astype(np.float64)  # a copy: SciPy keeps it
+        loss = network.loss_and_gradient(dataset, float(est.alpha), gradients)
+        return loss, gradient.astype(np.float64)  # a copy: SciPy keeps it
 
     def accept(x):
         nonlocal accepted
         accepted = x.copy()
+        est.loss_ = loss  # SciPy ends a line search at the point it accepts
         est.n_iter_ += 1
 
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
@@ -335,12 +331,7 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
         options["iprint"] = 1 if est.verbose else -1
     try:
         result = scipy.optimize.minimize(
-            loss_and_gradient,
-            start,
-            method="L-BFGS-B",
-            jac=True,
-            callback=accept,
-            options=options,
+            loss_and_gradient, start, method="L-BFGS-B", jac=True, callback=accept, options=options
         )
         accepted = result.x
         est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)

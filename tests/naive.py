@@ -1,7 +1,7 @@
 """The engine once more, in plain NumPy: the oracle that the compiled one is held to.
 
-Dataset and Network have the interface of fastmlp's and none of its speed. Every formula is written as in the papers
-and in scikit-learn, and every array is made anew.
+NaiveDataset and NaiveNetwork have the interface of fastmlp's Dataset and Network, and none of
+their speed. Every formula is written as in the papers and in scikit-learn, every array made anew.
 """
 
 from itertools import pairwise
@@ -40,7 +40,7 @@ DERIVATIVE = {  # of the activation, as a function of its value h
 
 
 def loss_value(loss, y, p, sample_weight=None):
-    """Weighted mean over the rows; y, p: (n, n_outputs), y one-hot for the classification losses."""
+    """Weighted mean over the rows; y, p: (n, n_outputs), y one-hot for classification."""
     if loss == "squared_error":
         return 0.5 * np.average((y - p) ** 2, weights=sample_weight, axis=0).mean()
     if loss == "poisson":
@@ -52,7 +52,7 @@ def loss_value(loss, y, p, sample_weight=None):
 
 
 class NaiveDataset:
-    """X: (n, n_features) array or sparse matrix; y, sample_weight: as fastmlp's Dataset takes them, or None."""
+    """X: (n, n_features), dense or sparse; y, sample_weight: as fastmlp's Dataset takes them."""
 
     def __init__(self, X, y=None, sample_weight=None):
         self.X, self.y, self.sample_weight = X, y, sample_weight
