@@ -1,9 +1,10 @@
-# Everything happens in .venv, which the first target sets up and later runs reuse. What is installed there is read
-# from pyproject.toml: this file lists no package. The package is installed editable, so that Python files are used as
-# they lie and the extension module is built again only when its sources change.
+# Everything happens in .venv, which the first target sets up and later runs reuse. What is
+# installed there is read from pyproject.toml: this file lists no package. The package is installed
+# editable, so that Python files are used as they lie and the extension module is built again only
+# when its sources change.
 #
-#   make test PYTHON=python3.12       another interpreter (after `make clean`, if .venv exists)
-#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py and bench/demo.py
+#   make test PYTHON=python3.12       another interpreter (if .venv exists, after `make clean`)
+#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py, demo.py
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +17,7 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/*.pyx fa
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    train on digits beside scikit-learn's MLP; prints a table, saves digits_loss.png"
+	@echo "make demo    train on digits beside scikit-learn's MLP; a table and digits_loss.png"
 	@echo "make test    run the test suite"
 	@echo "make bench   measure every workload of bench/fit.py against scikit-learn"
 	@echo "make lint    check Python, Cython and C sources;  make format  rewrites them"
@@ -72,18 +73,21 @@ $(VENV)/built: $(SOURCES) | $(VENV)/made
 define CHECK_PYTHON
 import os, sys
 if sys.version_info < (3, 11):
-    sys.exit("fastmlp needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make demo PYTHON=python3.12"
-             % sys.version_info[:2])
+    sys.exit("fastmlp needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: "
+             "make demo PYTHON=python3.12" % sys.version_info[:2])
 try:
     import ensurepip, venv
 except ImportError:
-    sys.exit("$(PYTHON) cannot make virtual environments: install its venv package (Debian, Ubuntu: python3-venv)")
+    sys.exit("$(PYTHON) cannot make virtual environments: install its venv package "
+             "(Debian, Ubuntu: python3-venv)")
 import shlex, shutil, sysconfig
 compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
 if not shutil.which(shlex.split(compiler)[0]):
-    sys.exit("No C compiler: '%s' was not found. Install gcc or clang, or name one: CC=clang make demo" % compiler)
+    sys.exit("No C compiler: '%s' was not found. Install gcc or clang, or name one: "
+             "CC=clang make demo" % compiler)
 if not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")):
-    sys.exit("Python.h was not found: install the headers of $(PYTHON) (Debian, Ubuntu: python3-dev)")
+    sys.exit("Python.h was not found: install the headers of $(PYTHON) "
+             "(Debian, Ubuntu: python3-dev)")
 endef
 export CHECK_PYTHON
 

@@ -20,7 +20,7 @@ def openmp_flags():
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "openmp.c")
-        source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+        source.write_text("#include <omp.h>\nint main(void) { return !omp_get_max_threads(); }\n")
         for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
             command = [*compiler.split(), str(source), "-o", str(Path(folder, "openmp")), *flags]
             if subprocess.run(command, capture_output=True, check=False).returncode == 0:

@@ -66,7 +66,7 @@ def environment():
     return {
         "processor": _processor(),
         "cores": n_cores(),
-        "system": platform.platform(terse=True),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,

@@ -20,7 +20,7 @@ HEADER = (
 
 def line(row):
     """A row of the result as a line for the terminal."""
-    added = " / ".join(f"{added / 1e6:.0f}" for added in row["added_bytes"])
+    added = " / ".join(f"{added / 1e6:.1f}" for added in row["added_bytes"])
     return (
         f"{row['workload']:13} {shape(row):>15} {hidden(row):>14} {row['batch']:6} "
         f"{row['dtype']:7} {number(row['best'][0]):>9} {number(row['best'][1]):>9} "
@@ -66,7 +66,7 @@ def update_readme(result):
     """Put sentence and table between the markers of README.md."""
     begin, end = MARKERS
     text = README.read_text()
-    block = f"{begin}\n{sentence(result)}\nMilliseconds per epoch:\n\n{markdown(result)}\n{end}"
+    block = f"{begin}\nMilliseconds per epoch. {sentence(result)}\n\n{markdown(result)}\n{end}"
     text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
     if found != 1:
         raise SystemExit(f"README.md should hold one '{begin}' ... '{end}'")
@@ -112,12 +112,13 @@ def chart(result, path):
         ax.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     ax.axvline(1, color="black", linewidth=0.8)
     ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.margins(x=0.1)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
     ax.set_xlabel(f"epochs in the time of one of {NAMES[result['against']]}'s (log scale)")
     env = result["environment"]
-    ax.set_title(f"{env['processor']}, {result['threads']} threads, {env['date']}", fontsize=9)
+    ax.set_title(f"{env['processor']}, threads: {result['threads']}, {env['date']}", fontsize=9)
     ax.legend()
     fig.savefig(path, dpi=120)
     plt.close(fig)

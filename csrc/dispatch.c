@@ -43,9 +43,7 @@ uint64_t fastmlp_flush_denormals(void) {
     __asm__ volatile("msr fpcr, %0" : : "r"(state | (uint64_t)1 << 24));
     return state;
 }
-void fastmlp_restore_denormals(uint64_t state) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(state));
-}
+void fastmlp_restore_denormals(uint64_t state) { __asm__ volatile("msr fpcr, %0" : : "r"(state)); }
 #else
 uint64_t fastmlp_flush_denormals(void) { return 0; }
 void fastmlp_restore_denormals(uint64_t state) { (void)state; }

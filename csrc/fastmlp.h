@@ -69,7 +69,7 @@ typedef struct {
                                       size_t a_panel);
 
     /* c = activation(bias + a w): a (m, k) and c (m, n panels) in panels, w (n panels, k, V),
-     * bias (n panels, V). The floor of relu is applied in registers, the others in a second pass. */
+     * bias (n panels, V). relu is applied in registers, the others in a second pass. */
     void (*forward)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
                     const void *w, const void *bias, int activation, void *c, size_t c_panel);
 
@@ -91,19 +91,18 @@ typedef struct {
     void (*delta_narrow)(size_t row, size_t m, size_t n_panels, size_t k, const void *d,
                          const void *wt, int activation, const void *h, void *c, size_t c_panel);
 
-    /* g (+)= a^T d over k samples: g (n panels, m, V). a points to the first of m columns (inputs of
-     * the layer) of an array in panels; m columns may cross panels, the first is lane 0 of one.
-     * `_narrow`: a is in columns (row panels, width, V rows) and m <= width of its columns are used,
-     * d is the activations. `_csr`: one panel, g (features, V), g += x^T d. */
+    /* g (+)= a^T d over k samples: g (n panels, m, V). a points to the first of m columns (inputs
+     * of the layer) of an array in panels; they may cross panels, the first is lane 0 of one.
+     * `_narrow`: a is in columns (row panels, width, V rows), of which the first m are used, and d
+     * is the activations. `_csr`: one panel, g (features, V), g += x^T d. */
     void (*gradient)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
                      const void *d, size_t d_panel, int accumulate, void *g, size_t g_panel);
     void (*gradient_narrow)(size_t m, size_t width, size_t n_panels, size_t k, const void *a,
-                            const void *d, size_t d_panel, int accumulate, void *g,
-                            size_t g_panel);
+                            const void *d, size_t d_panel, int accumulate, void *g, size_t g_panel);
     void (*gradient_csr)(size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d,
                          void *g);
 
-    /* Sums over k samples: g (n panels, V) (+)= sum of d's rows; `_narrow`: g (n) of d in columns. */
+    /* Sums over k samples: g (n panels, V) (+)= d's rows; `_narrow`: g (n), d in columns. */
     void (*column_sums)(size_t n_panels, size_t k, const void *d, size_t d_panel, int accumulate,
                         void *g);
     void (*column_sums_narrow)(size_t n, size_t k, const void *d, int accumulate, void *g);
@@ -120,11 +119,11 @@ typedef struct {
     void (*activation[FASTMLP_N_ACTIVATIONS])(size_t count, void *h);
     void (*derivative[FASTMLP_N_ACTIVATIONS])(size_t count, const void *h, void *d);
 
-    /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in place.
-     * loss: the same, then z = (output - y) weight, the derivative by the pre-activation; returns the
-     * sum over the first m rows of weight * loss. y by loss: reals (n_samples, n) for squared_error
-     * and poisson, uint8 (n_samples, n) for binary_log_loss, int32 class (n_samples) for log_loss;
-     * sample i is row rows[i] of it, and of weights (NULL: all one). */
+    /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in
+     * place. loss: the same, then z = (output - y) weight, the derivative by the pre-activation;
+     * returns the sum over the first m rows of weight * loss. y by loss: reals (n_samples, n) for
+     * squared_error and poisson, uint8 (n_samples, n) for binary_log_loss, int32 class (n_samples)
+     * for log_loss; sample i is row rows[i] of it, and of weights (NULL: all one). */
     void (*output[FASTMLP_N_LOSSES])(size_t n, void *z, size_t ldz);
     double (*loss[FASTMLP_N_LOSSES])(size_t m, size_t n, void *z, size_t ldz, const void *y,
                                      const intptr_t *rows, const double *weights);
@@ -148,12 +147,12 @@ typedef struct {
     extern const fastmlp_kernels fastmlp_##name##_float_kernels, fastmlp_##name##_double_kernels;
 FASTMLP_ISAS(FASTMLP_DECLARE_ISA)
 
-/* The table of an ISA (enum fastmlp_isa) and type; NULL where the build or the processor lacks it. */
+/* The table of an ISA (enum fastmlp_isa) and type; NULL where build or processor lack it. */
 enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM) FASTMLP_N_ISAS };
 const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double);
 
-/* Denormal numbers are flushed to zero inside the engine's threads, and the old state restored: they
- * cost a hundred times an ordinary number, and Adam's moments decay into them. */
+/* Denormal numbers are flushed to zero inside the engine's threads, and the old state restored:
+ * they cost a hundred times an ordinary number, and Adam's moments decay into them. */
 uint64_t fastmlp_flush_denormals(void);
 void fastmlp_restore_denormals(uint64_t state);
 

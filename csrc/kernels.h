@@ -62,10 +62,10 @@ INLINE vec NAME(rectify)(vec x) { return (vec)((ivec)x & ~(ivec)(x < (vec){0}));
 
 /* ------------------------------------------------------------------- the tile product */
 
-/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. Inputs are
- * read along their panel (ALONG: row stride V, column stride 1, a new panel every V columns: the
- * product contracts over lanes) or across it (ACROSS: row stride 1, column stride V: the product
- * contracts over the rows of one panel). */
+/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. Inputs
+ * are read along their panel (ALONG: row stride V, column stride 1, a new panel every V columns:
+ * the product contracts over lanes) or across it (ACROSS: row stride 1, column stride V: the
+ * product contracts over the rows of one panel). */
 enum { NAME(ALONG), NAME(ACROSS) };
 #define ALONG NAME(ALONG)
 #define ACROSS NAME(ACROSS)
@@ -83,7 +83,8 @@ INLINE void NAME(multiply_add)(const int m, const int n, const real *a, const si
 INLINE void NAME(product)(const int m, const int n, const int direction, size_t k, const real *a,
                           size_t a_panel, const real *b, size_t b_panel, vec acc[MR][NR]) {
     if (direction == ACROSS) {
-        for (; k; k--, a += V, b += V) NAME(multiply_add)(m, n, a, 1, b, b_panel, acc);
+        for (; k; k--, a += V, b += V)
+            NAME(multiply_add)(m, n, a, 1, b, b_panel, acc);
         return;
     }
     for (; k >= V; k -= V, a += a_panel)
@@ -94,15 +95,13 @@ INLINE void NAME(product)(const int m, const int n, const int direction, size_t 
 }
 
 /* Cuts n panels into groups of at most NR, as even as can be at the end. */
-INLINE size_t NAME(panel_group)(size_t n) {
-    return n <= NR ? n : n < 2 * NR ? (n + 1) / 2 : NR;
-}
+INLINE size_t NAME(panel_group)(size_t n) { return n <= NR ? n : n < 2 * NR ? (n + 1) / 2 : NR; }
 
 INLINE size_t NAME(tile_rows)(size_t left) {
     return left >= MR ? MR : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-/* Calls tile(m, n, ...) with constants for the largest power of two m <= MR that the rows left fill,
+/* Calls tile(m, n, ...) with constants: the largest power of two m <= MR that the rows left fill,
  * and n <= NR. */
 #define TILE_ROWS(n, rows, tile, ...)                                                              \
     (MR > 4 && (rows) >= 8   ? tile((MR > 4 ? 8 : 1), n, __VA_ARGS__)                              \
@@ -116,8 +115,7 @@ INLINE size_t NAME(tile_rows)(size_t left) {
                         : TILE_ROWS(1, rows, tile, __VA_ARGS__))
 
 #define FOR_TILE(m, n)                                                                             \
-    UNROLL(16) for (int i = 0; i < (m); i++)                                         \
-        UNROLL(8) for (int j = 0; j < (n); j++)
+    UNROLL(16) for (int i = 0; i < (m); i++) UNROLL(8) for (int j = 0; j < (n); j++)
 
 /* -------------------------------------------------------------------- elementary functions */
 
@@ -158,8 +156,8 @@ INLINE real NAME(from_bits)(integer i) {
 }
 /* 2^k for a whole number k in the normal range */
 INLINE real NAME(power_of_two)(real k) {
-    return NAME(from_bits)((integer)((uint64_t)(NAME(bits)(k + ROUNDER) + EXPONENT_BIAS)
-                                     << MANTISSA_BITS));
+    return NAME(from_bits)(
+        (integer)((uint64_t)(NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS));
 }
 
 /* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 by its Taylor series (degree 13 or 7: under a
@@ -216,9 +214,8 @@ INLINE real NAME(log)(real x) {
     const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
     const integer exponent = (integer)((uint64_t)offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
     const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
-    const real m =
-        NAME(from_bits)(NAME(bits)(x) - (integer)((uint64_t)(exponent - EXPONENT_BIAS)
-                                                  << MANTISSA_BITS));
+    const real m = NAME(from_bits)(
+        NAME(bits)(x) - (integer)((uint64_t)(exponent - EXPONENT_BIAS) << MANTISSA_BITS));
     const real f = m - R(1), s = f / (f + R(2)), z = s * s;
 #if REAL_IS_DOUBLE
     real p = 2.0 / 21;
@@ -240,11 +237,13 @@ INLINE real NAME(log)(real x) {
 
 static void NAME(exponential)(size_t count, void *x_) {
     real *x = x_;
-    for (size_t i = 0; i < count; i++) x[i] = NAME(exp)(x[i]);
+    for (size_t i = 0; i < count; i++)
+        x[i] = NAME(exp)(x[i]);
 }
 static void NAME(logarithm)(size_t count, void *x_) {
     real *x = x_;
-    for (size_t i = 0; i < count; i++) x[i] = NAME(log)(x[i]);
+    for (size_t i = 0; i < count; i++)
+        x[i] = NAME(log)(x[i]);
 }
 
 /* ------------------------------------------------------------------------- activations */
@@ -255,25 +254,30 @@ static void NAME(identity_derivative)(size_t count, const void *h, void *d) {
 }
 static void NAME(logistic_activation)(size_t count, void *h_) {
     real *h = h_;
-    for (size_t i = 0; i < count; i++) h[i] = NAME(logistic)(h[i]);
+    for (size_t i = 0; i < count; i++)
+        h[i] = NAME(logistic)(h[i]);
 }
 static void NAME(logistic_derivative)(size_t count, const void *h_, void *d_) {
     const real *restrict h = h_;
     real *restrict d = d_;
-    for (size_t i = 0; i < count; i++) d[i] *= h[i] * (R(1) - h[i]);
+    for (size_t i = 0; i < count; i++)
+        d[i] *= h[i] * (R(1) - h[i]);
 }
 static void NAME(tanh_activation)(size_t count, void *h_) {
     real *h = h_;
-    for (size_t i = 0; i < count; i++) h[i] = NAME(tanh)(h[i]);
+    for (size_t i = 0; i < count; i++)
+        h[i] = NAME(tanh)(h[i]);
 }
 static void NAME(tanh_derivative)(size_t count, const void *h_, void *d_) {
     const real *restrict h = h_;
     real *restrict d = d_;
-    for (size_t i = 0; i < count; i++) d[i] *= R(1) - h[i] * h[i];
+    for (size_t i = 0; i < count; i++)
+        d[i] *= R(1) - h[i] * h[i];
 }
 static void NAME(relu_activation)(size_t count, void *h_) {
     real *h = h_;
-    for (size_t i = 0; i < count; i += V) store(h + i, rectify(load(h + i)));
+    for (size_t i = 0; i < count; i += V)
+        store(h + i, rectify(load(h + i)));
 }
 static void NAME(relu_derivative)(size_t count, const void *h_, void *d_) {
     const real *restrict h = h_;
@@ -286,8 +290,10 @@ extern const fastmlp_kernels NAME(kernels);
 
 /* relu is applied where the tile leaves the registers; the others follow, a panel at a time */
 static void NAME(activate)(size_t m, size_t n_panels, int activation, real *c, size_t c_panel) {
-    if (activation == FASTMLP_identity || activation == FASTMLP_relu) return;
-    for (size_t p = 0; p < n_panels; p++) NAME(kernels).activation[activation](m * V, c + p * c_panel);
+    if (activation == FASTMLP_identity || activation == FASTMLP_relu)
+        return;
+    for (size_t p = 0; p < n_panels; p++)
+        NAME(kernels).activation[activation](m * V, c + p * c_panel);
 }
 
 /* ------------------------------------------------------------------------- forward */
@@ -297,7 +303,8 @@ INLINE void NAME(forward_tile)(const int m, const int n, size_t k, const real *a
     vec acc[MR][NR];
     FOR_TILE(m, n) acc[i][j] = load(bias + (size_t)j * V);
     NAME(product)(m, n, ALONG, k, a, a_panel, w, k * V, acc);
-    if (relu) FOR_TILE(m, n) acc[i][j] = rectify(acc[i][j]);
+    if (relu)
+        FOR_TILE(m, n) acc[i][j] = rectify(acc[i][j]);
     FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
 }
 
@@ -329,17 +336,22 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
         for (size_t o = 0; o < n; o++) {
             real sums[MR][V] __attribute__((aligned(VECTOR_BYTES)));
             vec acc[MR];
-            for (int r = 0; r < MR; r++) acc[r] = (vec){0};
+            for (int r = 0; r < MR; r++)
+                acc[r] = (vec){0};
             for (size_t p = 0; p < k_panels; p++) {
                 const vec weights = load(w + (p * n + o) * V);
-                UNROLL(16) for (size_t r = 0; r < MR; r++) acc[r] +=
-                    weights * load(a + p * a_panel + (i + r) * V);
+                UNROLL(16)
+                for (size_t r = 0; r < MR; r++)
+                    acc[r] += weights * load(a + p * a_panel + (i + r) * V);
             }
-            for (int r = 0; r < MR; r++) store(sums[r], acc[r]);
+            for (int r = 0; r < MR; r++)
+                store(sums[r], acc[r]);
             for (size_t half = V / 2; half; half /= 2)
                 for (int r = 0; r < MR; r++)
-                    for (size_t lane = 0; lane < half; lane++) sums[r][lane] += sums[r][lane + half];
-            for (int r = 0; r < MR; r++) column[o * V + (size_t)r] = sums[r][0] + bias[o];
+                    for (size_t lane = 0; lane < half; lane++)
+                        sums[r][lane] += sums[r][lane + half];
+            for (int r = 0; r < MR; r++)
+                column[o * V + (size_t)r] = sums[r][0] + bias[o];
         }
     }
 }
@@ -355,8 +367,8 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
             for (size_t p = 0; p < n_panels; p++) {                                                \
                 vec acc = load(bias + p * V);                                                      \
                 for (int64_t t = begin; t < end; t++)                                              \
-                    acc += broadcast((real)data[t]) *                                              \
-                           load(w + p * w_panel + (size_t)indices[t] * V);                         \
+                    acc +=                                                                         \
+                        broadcast((real)data[t]) * load(w + p * w_panel + (size_t)indices[t] * V); \
                 store(c + p * c_panel + i * V, acc);                                               \
             }                                                                                      \
         }                                                                                          \
@@ -380,8 +392,8 @@ CSR_FORWARD(i8f8, int64_t, double)
 #undef CSR_FORWARD
 
 #define CSR_CALL(x, kernel, ...)                                                                   \
-    ((x)->wide_indices ? (x)->double_data ? NAME(kernel##_i8f8)(__VA_ARGS__)                       \
-                                          : NAME(kernel##_i8f4)(__VA_ARGS__)                       \
+    ((x)->wide_indices                                                                             \
+         ? (x)->double_data ? NAME(kernel##_i8f8)(__VA_ARGS__) : NAME(kernel##_i8f4)(__VA_ARGS__)  \
      : (x)->double_data ? NAME(kernel##_i4f8)(__VA_ARGS__)                                         \
                         : NAME(kernel##_i4f4)(__VA_ARGS__))
 
@@ -417,7 +429,8 @@ INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size
 
 static void NAME(differentiate)(size_t m, size_t n_panels, int activation, const real *h, real *c,
                                 size_t c_panel) {
-    if (activation == FASTMLP_identity || activation == FASTMLP_relu) return;
+    if (activation == FASTMLP_identity || activation == FASTMLP_relu)
+        return;
     for (size_t p = 0; p < n_panels; p++)
         NAME(kernels).derivative[activation](m * V, h + p * c_panel, c + p * c_panel);
 }
@@ -511,8 +524,10 @@ static void NAME(column_sums)(size_t n_panels, size_t k, const void *d_, size_t 
         const real *d = (const real *)d_ + p * d_panel;
         vec even = accumulate ? load(g + p * V) : (vec){0}, odd = {0};
         size_t r = 0;
-        for (; r + 2 <= k; r += 2) even += load(d + r * V), odd += load(d + (r + 1) * V);
-        if (r < k) even += load(d + r * V);
+        for (; r + 2 <= k; r += 2)
+            even += load(d + r * V), odd += load(d + (r + 1) * V);
+        if (r < k)
+            even += load(d + r * V);
         store(g + p * V, even + odd);
     }
 }
@@ -523,9 +538,12 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
     for (size_t o = 0; o < n; o++) {
         real sum = accumulate ? g[o] : 0;
         vec sums = {0};
-        for (size_t r = 0; r + V <= k; r += V) sums += load(d + r * n + o * V);
-        for (size_t lane = 0; lane < V; lane++) sum += sums[lane];
-        for (size_t lane = 0; lane < k % V; lane++) sum += d[(k - k % V) * n + o * V + lane];
+        for (size_t r = 0; r + V <= k; r += V)
+            sums += load(d + r * n + o * V);
+        for (size_t lane = 0; lane < V; lane++)
+            sum += sums[lane];
+        for (size_t lane = 0; lane < k % V; lane++)
+            sum += d[(k - k % V) * n + o * V + lane];
         g[o] = sum;
     }
 }
@@ -537,7 +555,8 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
     do {                                                                                           \
         source values[VECTOR_BYTES / sizeof(REAL)];                                                \
         __builtin_memcpy(values, from, (n) * sizeof(source));                                      \
-        for (size_t lane = 0; lane < (n); lane++) (to)[lane] = (real)values[lane];                 \
+        for (size_t lane = 0; lane < (n); lane++)                                                  \
+            (to)[lane] = (real)values[lane];                                                       \
     } while (0)
 #define MOVE_PART(n, source)                                                                       \
     if ((n) < V && left & (n)) {                                                                   \
@@ -598,7 +617,8 @@ static void NAME(transpose)(size_t m, size_t n, const void *w_, void *wt_) {
     real *restrict wt = wt_;
     if (m < V || n < V) {
         for (size_t j = 0; j < n; j++)
-            for (size_t i = 0; i < m; i++) wt[j * V + i] = w[i * V + j];
+            for (size_t i = 0; i < m; i++)
+                wt[j * V + i] = w[i * V + j];
         return;
     }
     vec x[VECTOR_BYTES / sizeof(REAL)], y[VECTOR_BYTES / sizeof(REAL)];
@@ -617,16 +637,19 @@ static void NAME(to_columns)(size_t n, const void *c_, size_t c_panel, void *z_)
     const real *c = c_;
     real *z = z_;
     for (size_t o = 0; o < n; o++)
-        for (size_t i = 0; i < MR; i++) z[o * MR + i] = c[o / V * c_panel + i * V + o % V];
+        for (size_t i = 0; i < MR; i++)
+            z[o * MR + i] = c[o / V * c_panel + i * V + o % V];
 }
 
 static void NAME(from_columns)(size_t n, const void *z_, void *c_, size_t c_panel) {
     const real *z = z_;
     real *c = c_;
     for (size_t o = 0; o < n; o++)
-        for (size_t i = 0; i < MR; i++) c[o / V * c_panel + i * V + o % V] = z[o * MR + i];
+        for (size_t i = 0; i < MR; i++)
+            c[o / V * c_panel + i * V + o % V] = z[o * MR + i];
     for (size_t o = n; o % V; o++)
-        for (size_t i = 0; i < MR; i++) c[o / V * c_panel + i * V + o % V] = 0;
+        for (size_t i = 0; i < MR; i++)
+            c[o / V * c_panel + i * V + o % V] = 0;
 }
 
 /* ------------------------------------------------------------------------- outputs and losses */
@@ -635,19 +658,22 @@ static void NAME(identity_output)(size_t n, void *z, size_t ldz) { (void)n, (voi
 static void NAME(exp_output)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++) z[i] = NAME(exp)(z[i]);
+        for (size_t i = 0; i < MR; i++)
+            z[i] = NAME(exp)(z[i]);
     }
 }
 static void NAME(logistic_output)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++) z[i] = NAME(logistic)(z[i]);
+        for (size_t i = 0; i < MR; i++)
+            z[i] = NAME(logistic)(z[i]);
     }
 }
 static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
     real *z = z_;
     real largest[MR], sum[MR];
-    for (size_t i = 0; i < MR; i++) largest[i] = z[i], sum[i] = 0;
+    for (size_t i = 0; i < MR; i++)
+        largest[i] = z[i], sum[i] = 0;
     for (size_t o = 1; o < n; o++)
         for (size_t i = 0; i < MR; i++)
             largest[i] = z[o * ldz + i] > largest[i] ? z[o * ldz + i] : largest[i];
@@ -658,7 +684,8 @@ static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
             sum[i] += e;
         }
     for (size_t o = 0; o < n; o++)
-        for (size_t i = 0; i < MR; i++) z[o * ldz + i] /= sum[i];
+        for (size_t i = 0; i < MR; i++)
+            z[o * ldz + i] /= sum[i];
 }
 
 /* Rows beyond m repeat the first with weight zero. */
@@ -671,7 +698,8 @@ INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weig
 }
 INLINE double NAME(total)(size_t m, const real *loss, const real *weight) {
     double sum = 0;
-    for (size_t i = 0; i < m; i++) sum += (double)loss[i] * (double)weight[i];
+    for (size_t i = 0; i < m; i++)
+        sum += (double)loss[i] * (double)weight[i];
     return sum;
 }
 
@@ -683,7 +711,8 @@ static double NAME(squared_error)(size_t m, size_t n, void *z_, size_t ldz, cons
     NAME(row_weights)(m, rows, weights, row, weight);
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++)
+            target[i] = y[(size_t)row[i] * n + o];
         for (size_t i = 0; i < MR; i++) {
             const real d = z[i] - target[i];
             loss[i] += d * d;
@@ -702,7 +731,8 @@ static double NAME(poisson)(size_t m, size_t n, void *z_, size_t ldz, const void
     NAME(row_weights)(m, rows, weights, row, weight);
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++)
+            target[i] = y[(size_t)row[i] * n + o];
         for (size_t i = 0; i < MR; i++) {
             const real mean = NAME(exp)(z[i]), t = target[i];
             loss[i] += (t > 0 ? t * (NAME(log)(t) - z[i]) : R(0)) - t + mean;
@@ -730,10 +760,12 @@ static double NAME(log_loss)(size_t m, size_t n, void *z_, size_t ldz, const voi
         loss[i] = NAME(clip_probability)(*p);
         *p -= R(1);
     }
-    for (size_t i = 0; i < MR; i++) loss[i] = -NAME(log)(loss[i]);
+    for (size_t i = 0; i < MR; i++)
+        loss[i] = -NAME(log)(loss[i]);
     if (weights)
         for (size_t o = 0; o < n; o++)
-            for (size_t i = 0; i < MR; i++) z[o * ldz + i] *= weight[i];
+            for (size_t i = 0; i < MR; i++)
+                z[o * ldz + i] *= weight[i];
     return NAME(total)(m, loss, weight);
 }
 
@@ -745,7 +777,8 @@ static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, co
     NAME(row_weights)(m, rows, weights, row, weight);
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++) target[i] = y[(size_t)row[i] * n + o];
+        for (size_t i = 0; i < MR; i++)
+            target[i] = y[(size_t)row[i] * n + o];
         for (size_t i = 0; i < MR; i++) {
             const real p = NAME(logistic)(z[i]), t = target[i];
             const real clipped = NAME(clip_probability)(p);
@@ -813,10 +846,12 @@ static double NAME(adam)(size_t count, const fastmlp_step *step, double l2, cons
 static double NAME(multiply_adds)(size_t n, void *sink) {
     vec acc[12];
     const vec scale = broadcast(R(0.999)), shift = broadcast(R(0.001));
-    for (int i = 0; i < 12; i++) acc[i] = broadcast((real)i);
+    for (int i = 0; i < 12; i++)
+        acc[i] = broadcast((real)i);
     for (size_t r = 0; r < n; r++)
         UNROLL(12) for (int i = 0; i < 12; i++) acc[i] = acc[i] * scale + shift;
-    for (int i = 1; i < 12; i++) acc[0] += acc[i];
+    for (int i = 1; i < 12; i++)
+        acc[0] += acc[i];
     store(sink, acc[0]);
     return 2.0 * 12.0 * (double)V * (double)n;
 }

@@ -29,7 +29,8 @@ cdef extern from "fastmlp.h" nogil:
             const void *bias, int activation, void *c, size_t c_panel) noexcept nogil
         void (*forward_csr)(
             size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows, const void *w,
-            size_t w_panel, const void *bias, int activation, void *c, size_t c_panel) noexcept nogil
+            size_t w_panel, const void *bias, int activation, void *c,
+            size_t c_panel) noexcept nogil
         void (*forward_narrow)(
             size_t row, size_t m, size_t n, size_t k, const void *a, size_t a_panel,
             const void *w, const void *bias, void *z) noexcept nogil
@@ -46,7 +47,8 @@ cdef extern from "fastmlp.h" nogil:
             size_t m, size_t width, size_t n_panels, size_t k, const void *a, const void *d,
             size_t d_panel, int accumulate, void *g, size_t g_panel) noexcept nogil
         void (*gradient_csr)(
-            size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d, void *g) noexcept nogil
+            size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d,
+            void *g) noexcept nogil
         void (*column_sums)(
             size_t n_panels, size_t k, const void *d, size_t d_panel, int accumulate,
             void *g) noexcept nogil
@@ -88,11 +90,11 @@ cdef struct Samples:
 cdef struct Layer:
     size_t fan_in, fan_out
     bint narrow                         # weights lie along fan_in, outputs in columns
-    size_t n_panels, panel_rows         # of weights: wide (fan_out, fan_in), narrow (fan_in, fan_out)
+    size_t n_panels, panel_rows         # of weights, along fan_out; narrow: along fan_in
     char *weights                       # (n_panels, panel_rows, V)
     char *bias                          # (n_panels, V); narrow: (fan_out)
     size_t n_bias                       # reals in bias
-    char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; NULL: not needed
+    char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     char *state[2]                      # as weights and bias, one after the other
     char *gradient                      # likewise; NULL: never wanted whole
     char *inputs                        # (fan_in panels, capacity + 1, V)
@@ -131,4 +133,6 @@ cdef struct Run:
     size_t scratch_bytes
     double batch_loss                   # of the chunks so far
     double total_loss                   # OUT sum over batches of loss * rows
+    int arrived                         # threads at the meeting under way, and meetings held
+    unsigned meetings
     char *predictions                   # OUT (n_rows, fan_out of the last layer), C order

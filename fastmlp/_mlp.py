@@ -21,8 +21,16 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    type_of_target,
+    unique_labels,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from ._network import Network, effective_n_threads
@@ -32,7 +40,10 @@ from ._version import __version__
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
 # strides. Any other type becomes the first of the list, float64.
 _INTEGERS = [np.dtype(kind + size) for kind in "iu" for size in "1248"]
-_X_CHECKS = {"accept_sparse": "csr", "dtype": [np.float64, np.float32, np.bool_, *_INTEGERS]}
+_X_CHECKS = {
+    "accept_sparse": "csr",
+    "dtype": [np.float64, np.float32, np.bool_, *_INTEGERS],
+}
 
 # What both estimators have: their docstrings are put together from these.
 _PARAMETERS = """\
@@ -248,11 +259,17 @@ class _BaseMLP(BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
@@ -269,7 +286,10 @@ class _BaseMLP(BaseEstimator):
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "n_threads": [
@@ -323,7 +343,13 @@ class _BaseMLP(BaseEstimator):
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             numeric = isinstance(self, RegressorMixin)
             X, y = validate_data(
-                self, X, y, reset=fresh, multi_output=True, y_numeric=numeric, **_X_CHECKS
+                self,
+                X,
+                y,
+                reset=fresh,
+                multi_output=True,
+                y_numeric=numeric,
+                **_X_CHECKS,
             )
             X = _float_sparse(X)
             sample_weight = _checked_weights(sample_weight, X)
@@ -367,7 +393,12 @@ class _BaseMLP(BaseEstimator):
         task = self, network, dataset
         if stochastic:
             fit_stochastic(
-                *task, order, coefs, intercepts, validate=validate, incremental=incremental
+                *task,
+                order,
+                coefs,
+                intercepts,
+                validate=validate,
+                incremental=incremental,
             )
         else:
             fit_lbfgs(*task, coefs, intercepts)
@@ -402,7 +433,10 @@ class _BaseMLP(BaseEstimator):
             arrays = [*coefs, *intercepts]
             if all(isinstance(a, np.ndarray) for a in arrays) and coefs[0].ndim == 2:
                 dtypes = {a.dtype for a in arrays}
-                units = [len(coefs[0]), *[coef.shape[-1] if coef.ndim else 0 for coef in coefs]]
+                units = [
+                    len(coefs[0]),
+                    *[coef.shape[-1] if coef.ndim else 0 for coef in coefs],
+                ]
                 shapes = [*pairwise(units)] + [(fan_out,) for fan_out in units[1:]]
                 if (
                     [a.shape for a in arrays] == shapes

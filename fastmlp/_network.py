@@ -5,6 +5,7 @@ of a fit, a partial_fit or a predict, and written back to them at its end. So th
 could go stale when a user or a pickle changes them.
 """
 
+import functools
 import itertools
 import os
 
@@ -13,8 +14,8 @@ from joblib import cpu_count
 
 from fastmlp import _core
 
-# Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS within
-# MAX_BYTES. A batch beyond them is summed chunk by chunk, so memory does not grow with the batch.
+# Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS
+# within MAX_BYTES. A batch beyond them is summed chunk by chunk: memory does not grow with it.
 WORKSPACE_BYTES = 8 * 2**20
 MIN_ROWS = 1024
 MAX_BYTES = 56 * 2**20
@@ -31,6 +32,11 @@ def _note_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
+
+
+@functools.cache
+def _physical_cores():
+    return cpu_count(only_physical_cores=True)
 
 
 def effective_n_threads(n_threads):
@@ -62,7 +68,7 @@ def effective_n_threads(n_threads):
         return n_threads
     available = _core.max_threads()
     if not os.getenv("OMP_NUM_THREADS"):
-        available = min(available, cpu_count(only_physical_cores=True))
+        available = min(available, _physical_cores())
     return available if n_threads is None else max(1, available + n_threads + 1)
 
 
@@ -89,19 +95,14 @@ class _Layer:
     outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
     """
 
-    def __init__(self, fan_in, fan_out, *, narrow, needs_transposed, lanes, dtype):
+    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype):
         self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
         self.lanes, self.dtype = lanes, dtype
         rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
         self.shape = (-(-columns // lanes), rows, lanes)
         self.n_bias = -(-fan_out // lanes) * lanes
         self.parameters = self.new()
-        self.transposed = None
-        if needs_transposed and not narrow:
-            shape = (-(-fan_in // lanes), fan_out, lanes)
-            self.transposed = _core.aligned_zeros(
-                shape[0] * shape[1] * shape[2], self.dtype
-            ).reshape(shape)
+        self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
 
     def new(self):
         """Zeros in this layout: the weights, then the bias."""
@@ -117,6 +118,16 @@ class _Layer:
     def load(self, flat, coef, intercept):
         _to_panels(coef.T if self.narrow else coef, self.weights(flat))
         self.bias(flat)[: self.fan_out] = intercept
+        if flat is self.parameters and self.transposed is not None:
+            _to_panels(coef.T, self.transposed)
+
+    def add_transposed(self):
+        panels = -(-self.fan_in // self.lanes)
+        flat = _core.aligned_zeros(panels * self.fan_out * self.lanes, self.dtype)
+        self.transposed = flat.reshape(panels, self.fan_out, self.lanes)
+        coef = np.empty((self.fan_in, self.fan_out), dtype=self.dtype)
+        _from_panels(self.weights(self.parameters), coef)
+        _to_panels(coef.T, self.transposed)
 
     def store(self, flat, coef, intercept):
         _from_panels(self.weights(flat), coef.T if self.narrow else coef)
@@ -150,7 +161,9 @@ class Network:
     def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
         self.layer_units = [int(units) for units in layer_units]
         if len(self.layer_units) < 2 or min(self.layer_units) < 1:
-            raise ValueError(f"layer_units must be two or more positive integers, got {layer_units}")
+            raise ValueError(
+                f"layer_units must be two or more positive integers, got {layer_units}"
+            )
         self.activation, self.loss, self.optimizer = activation, loss, optimizer
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
@@ -162,7 +175,6 @@ class Network:
                 fan_in,
                 fan_out,
                 narrow=0 < i == n_layers - 1 and fan_out <= max(1, self._lanes // 4),
-                needs_transposed=i > 0,
                 lanes=self._lanes,
                 dtype=self.dtype,
             )
@@ -215,8 +227,6 @@ class Network:
         self._check(coefs, intercepts)
         for layer, coef, intercept in zip(self._layers, coefs, intercepts, strict=True):
             layer.load(layer.parameters, coef, intercept)
-            if layer.transposed is not None:
-                _to_panels(coef.T, layer.transposed)
 
     def get_parameters(self, coefs, intercepts):
         """Copies the parameters out, into the arrays given."""
@@ -267,6 +277,9 @@ class Network:
         key = (train, keep_gradient, capacity, dataset.sparse)
         if key in self._engines:
             return self._engines[key]
+        for layer in self._layers[1:] if train else ():
+            if layer.transposed is None and not layer.narrow:
+                layer.add_transposed()
         if keep_gradient and self._gradients is None:
             self._gradients = [layer.new() for layer in self._layers]
         self._engines[key] = _core.Engine(
@@ -321,6 +334,7 @@ class Network:
         KeyboardInterrupt
             Parameters and state are then those after the last whole step; n_steps counts them.
         """
+        self.n_steps = 0
         order = np.ascontiguousarray(order, dtype=np.intp)
         batch_size = min(int(batch_size), len(order))
         engine = self._engine(dataset, train=True, batch_size=batch_size)

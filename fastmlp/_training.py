@@ -250,7 +250,11 @@ def fit_stochastic(
                 est._random_state.shuffle(order)
             try:
                 loss_sum = network.train(
-                    dataset, order, batch_size, alpha=float(est.alpha), step=optimizer.step(est)
+                    dataset,
+                    order,
+                    batch_size,
+                    alpha=float(est.alpha),
+                    step=optimizer.step(est),
                 )
             finally:
                 optimizer.t += network.n_steps
@@ -331,7 +335,12 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
         options["iprint"] = 1 if est.verbose else -1
     try:
         result = scipy.optimize.minimize(
-            loss_and_gradient, start, method="L-BFGS-B", jac=True, callback=accept, options=options
+            loss_and_gradient,
+            start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=accept,
+            options=options,
         )
         accepted = result.x
         est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)

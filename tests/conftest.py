@@ -6,9 +6,7 @@ import pytest
 
 def pytest_configure(config):
     # Most fits here stop after a few epochs on purpose.
-    config.addinivalue_line(
-        "filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning"
-    )
+    config.addinivalue_line("filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from problems import CONTAINERS, KINDS, bits, ours, outputs, problem, sample_weights
 
 SOLVERS = {
@@ -55,8 +56,7 @@ def test_same_bits_for_every_batch_size_and_activation(activation, batch_size, d
 def test_same_bits_with_early_stopping_and_threads(dtype):
     params = {"early_stopping": True, "max_iter": 8}
     runs = [
-        bits(*fitted("multiclass", SIZES[1], dtype, n_threads=n, **params))
-        for n in (1, 2, 3, 7)
+        bits(*fitted("multiclass", SIZES[1], dtype, n_threads=n, **params)) for n in (1, 2, 3, 7)
     ]
     assert runs[1:] == runs[:1] * 3
 
@@ -98,7 +98,6 @@ def layouts(X, folder):
         "read-only": read_only,
         "unaligned": unaligned,
         "memmap": np.memmap(folder / "X", X.dtype, "r", shape=X.shape),
-        "byte-swapped": X.astype(X.dtype.newbyteorder()),
         "transposed view": X.T.copy().T,
     }
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from problems import bits, ours, problem, theirs
 from sklearn import config_context
 from sklearn.base import is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
@@ -17,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr, get_tags
 
 from fastmlp import MLPClassifier, MLPRegressor
+from problems import bits, ours, problem, theirs
 
 
 def digits(dtype):
@@ -34,9 +34,7 @@ def small(dtype, **params):
 def test_digits_are_learnt(solver, dtype):
     X, X_test, y, y_test = digits(dtype)
     params = {"learning_rate_init": 0.02, "max_iter": 60, "random_state": 0}
-    model = make_pipeline(
-        StandardScaler(), MLPClassifier((64,), solver=solver, **params)
-    )
+    model = make_pipeline(StandardScaler(), MLPClassifier((64,), solver=solver, **params))
     assert model.fit(X, y).score(X_test, y_test) > 0.95
 
 
@@ -45,9 +43,7 @@ def test_diabetes_is_learnt(solver, dtype):
     X, y = load_diabetes(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X.astype(dtype), y / 100, random_state=0)
     params = {"learning_rate_init": 0.01, "max_iter": 100, "alpha": 30, "tol": 1e-3}
-    model = MLPRegressor(
-        hidden_layer_sizes=(5,), solver=solver, random_state=0, **params
-    )
+    model = MLPRegressor(hidden_layer_sizes=(5,), solver=solver, random_state=0, **params)
     model = make_pipeline(StandardScaler(), model)
     assert model.fit(X, y).score(X_test, y_test) > 0.3
 
@@ -73,8 +69,7 @@ def test_grid_search(n_jobs, dtype):
 def test_grid_search_scores_do_not_depend_on_the_process(dtype):
     model, X, y = small(dtype)
     scores = [
-        GridSearchCV(model, {"alpha": [0, 1]}, cv=3, n_jobs=n).fit(X, y).cv_results_
-        for n in (1, 2)
+        GridSearchCV(model, {"alpha": [0, 1]}, cv=3, n_jobs=n).fit(X, y).cv_results_ for n in (1, 2)
     ]
     for name in ("split0_test_score", "split1_test_score", "split2_test_score"):
         np.testing.assert_array_equal(scores[0][name], scores[1][name])

@@ -5,8 +5,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from problems import bits, ours, problem, sample_weights, theirs
 from scipy import sparse
+
+from problems import bits, ours, problem, sample_weights, theirs
 
 N, F = 30, 4
 
@@ -307,10 +308,7 @@ def test_a_batch_whose_weights_are_all_zero_takes_no_step(solver, method, dtype)
     weights = sample_weights(N)
     weights[10:20] = 0
     params = {"batch_size": 10, "shuffle": False, "solver": solver, "max_iter": 4}
-    models = [
-        ours("squared", hidden_layer_sizes=(5,), random_state=0, **params)
-        for _ in range(2)
-    ]
+    models = [ours("squared", hidden_layer_sizes=(5,), random_state=0, **params) for _ in range(2)]
     rest = np.r_[0:10, 20:N]
     getattr(models[0], method)(X, y, sample_weight=weights)
     getattr(models[1], method)(X[rest], y[rest], sample_weight=weights[rest])

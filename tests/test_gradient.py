@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from fastmlp._core import Dataset
+from scipy import sparse
+
+from fastmlp._network import Network
 from naive import NaiveDataset, NaiveNetwork
 from problems import ACTIVATIONS, problem, sample_weights
-from scipy import sparse
 from trajectories import relative_difference
-
-from fastmlp._core import Dataset
-from fastmlp._network import Network
 
 LOSSES = {
     "binary": "binary_log_loss",
@@ -39,9 +39,7 @@ def network_case(kind, activation, weighted, container, dtype, hidden=HIDDEN):
     n_outputs = 3 if kind == "multiclass" else y.reshape(len(y), -1).shape[1]
     units = [X.shape[1], *hidden, n_outputs]
     rng = np.random.RandomState(0)
-    coefs = [
-        rng.uniform(-0.7, 0.7, shape).astype(dtype) for shape in itertools.pairwise(units)
-    ]
+    coefs = [rng.uniform(-0.7, 0.7, shape).astype(dtype) for shape in itertools.pairwise(units)]
     intercepts = [rng.uniform(-0.7, 0.7, n).astype(dtype) for n in units[1:]]
     X = sparse.csr_array(X) if container == "csr" else X
     weights = sample_weights(len(y)) if weighted else None
@@ -55,9 +53,7 @@ def build(cls, kind, activation, dtype, units, coefs, intercepts, **params):
 
 
 def gradient(network, dataset, alpha, coefs, intercepts):
-    found = [np.full_like(c, np.nan) for c in coefs], [
-        np.full_like(b, np.nan) for b in intercepts
-    ]
+    found = [np.full_like(c, np.nan) for c in coefs], [np.full_like(b, np.nan) for b in intercepts]
     loss = network.loss_and_gradient(dataset, alpha, found)
     return loss, [*found[0], *found[1]]
 
@@ -74,13 +70,9 @@ def distance_to_kink(X, coefs, intercepts):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
 @pytest.mark.parametrize("kind, activation, weighted, container", CASES)
-def test_gradient_is_the_slope_of_the_loss(
-    kind, activation, weighted, container, alpha
-):
+def test_gradient_is_the_slope_of_the_loss(kind, activation, weighted, container, alpha):
     dtype, h = np.float64, 1e-5
-    units, coefs, intercepts, data = network_case(
-        kind, activation, weighted, container, dtype
-    )
+    units, coefs, intercepts, data = network_case(kind, activation, weighted, container, dtype)
     assert distance_to_kink(data[0], coefs, intercepts) > 10 * h
     dataset = Dataset(*data)
     network = build(Network, kind, activation, dtype, units, coefs, intercepts)
@@ -137,25 +129,19 @@ def test_one_sgd_step_is_minus_rate_times_gradient(
     kind, activation, weighted, container, n_threads, dtype
 ):
     """The fused step moves by the gradient that loss_and_gradient gives."""
-    units, coefs, intercepts, data = network_case(
-        kind, activation, weighted, container, dtype
-    )
+    units, coefs, intercepts, data = network_case(kind, activation, weighted, container, dtype)
     dataset, n = Dataset(*data), len(data[1])
     parameters = dtype, units, coefs, intercepts
     network = build(Network, kind, activation, *parameters)
     loss, slope = gradient(network, dataset, 0.3, coefs, intercepts)
 
-    network = build(
-        Network, kind, activation, *parameters, optimizer="sgd", n_threads=n_threads
-    )
+    network = build(Network, kind, activation, *parameters, optimizer="sgd", n_threads=n_threads)
     step = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
     total = network.train(dataset, np.arange(n, dtype=np.intp), n, alpha=0.3, step=step)
     np.testing.assert_allclose(total, n * loss, rtol=1e-5)
     moved = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
     network.get_parameters(*moved)
     tolerance = 1e-13 if dtype == np.float64 else 1e-6
-    for new, old, g in zip(
-        [*moved[0], *moved[1]], [*coefs, *intercepts], slope, strict=True
-    ):
+    for new, old, g in zip([*moved[0], *moved[1]], [*coefs, *intercepts], slope, strict=True):
         np.testing.assert_allclose(new, old - 0.01 * g, rtol=0, atol=tolerance)
     assert network.n_steps == 1

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from problems import KINDS, bits, ours, outputs, problem, theirs
 from scipy import sparse
+
+from problems import KINDS, bits, ours, outputs, problem, theirs
 
 NUMBERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
 # what the engine does not read itself becomes float64
@@ -94,15 +95,11 @@ def test_every_sparse_X_gives_what_the_dense_one_gives(name, solver, dtype):
     other = sparse_variants(X)[name]
     kept = other.copy()
     np.testing.assert_array_equal(other.toarray(), X)
-    dense, model = (
-        fitted("multiclass", x, y, solver=solver, batch_size=16) for x in (X, other)
-    )
+    dense, model = (fitted("multiclass", x, y, solver=solver, batch_size=16) for x in (X, other))
     tolerance = 1e-4 if dtype == np.float32 else 1e-11
     for a, b in zip(model.coefs_, dense.coefs_, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(
-        outputs(model, other), outputs(model, X), rtol=0, atol=tolerance
-    )
+    np.testing.assert_allclose(outputs(model, other), outputs(model, X), rtol=0, atol=tolerance)
     assert (other != kept).nnz == 0
 
 

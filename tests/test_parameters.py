@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 import sklearn.neural_network
-from problems import ours, outputs, problem, theirs
 from sklearn.base import clone
 
 import fastmlp
+from problems import ours, outputs, problem, theirs
 
 NAMES = ("MLPClassifier", "MLPRegressor")
 METHODS = (
@@ -54,9 +54,7 @@ def test_methods_take_sklearns_arguments(name, method):
     pair = getattr(fastmlp, name), getattr(sklearn.neural_network, name)
     assert hasattr(pair[0], method) == hasattr(pair[1], method)
     if hasattr(pair[1], method):
-        assert parameters(getattr(pair[0], method)) == parameters(
-            getattr(pair[1], method)
-        )
+        assert parameters(getattr(pair[0], method)) == parameters(getattr(pair[1], method))
 
 
 @pytest.mark.parametrize("name", NAMES)

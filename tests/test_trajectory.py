@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from problems import ACTIVATIONS, CONTAINERS, KINDS, ours, outputs, problem, theirs
 from trajectories import SOLVERS, TOLERANCE, cell, differences
 
@@ -163,17 +164,13 @@ def test_float32_stays_near_float64(kind, solver):
     wide = ours(kind, hidden_layer_sizes=(7,), dtype="float64", **params).fit(X, y)
     for model in (
         ours(kind, hidden_layer_sizes=(7,), **params).fit(X, y),
-        ours(kind, hidden_layer_sizes=(7,), dtype="float32", **params).fit(
-            X.astype(np.float64), y
-        ),
+        ours(kind, hidden_layer_sizes=(7,), dtype="float32", **params).fit(X.astype(np.float64), y),
     ):
         assert model.coefs_[0].dtype == np.float32
         assert model.n_iter_ == wide.n_iter_
         np.testing.assert_allclose(model.loss_, wide.loss_, rtol=2e-4)
         # L-BFGS and Adam (at its first steps: a sign) amplify rounding
-        np.testing.assert_allclose(
-            outputs(model, X), outputs(wide, X), rtol=2e-2, atol=2e-3
-        )
+        np.testing.assert_allclose(outputs(model, X), outputs(wide, X), rtol=2e-2, atol=2e-3)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd constant nesterov"])

@@ -17,6 +17,7 @@ import sys
 import warnings
 
 import numpy as np
+
 from problems import (
     ACTIVATIONS,
     CONTAINERS,

@@ -1,0 +1,76 @@
+"""Examples in docstrings and in the README run as they are printed."""
+
+import doctest
+import importlib
+import inspect
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastmlp
+
+README = Path(__file__).parent.parent / "README.md"
+MODULES = ["fastmlp", "fastmlp._mlp", "fastmlp._training", "fastmlp._network"]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+PUBLIC = [fastmlp.MLPClassifier, fastmlp.MLPRegressor]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    assert result.failed == 0
+
+
+def test_the_estimators_have_examples():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for cls in PUBLIC:
+        assert any(test.examples for test in finder.find(cls, cls.__name__))
+
+
+def readme_examples():
+    if not README.exists():
+        return []
+    return re.findall(r"```(?:python|pycon)\n(.*?)```", README.read_text(), re.S)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the README beside the tests")
+def test_readme_has_examples():
+    assert readme_examples()
+
+
+@pytest.mark.parametrize("number", range(len(readme_examples())))
+def test_readme_examples(number, tmp_path):
+    text, before = readme_examples()[number], os.getcwd()
+    os.chdir(tmp_path)  # an example may write a file
+    try:
+        if ">>>" in text:
+            parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=FLAGS)
+            test = parser.get_doctest(text, {}, f"README example {number}", "README.md", 0)
+            assert runner.run(test).failed == 0
+        else:
+            exec(compile(text, f"README example {number}", "exec"), {})
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_parameter_and_attribute_is_documented(cls):
+    text = inspect.getdoc(cls)
+    for name in cls().get_params():
+        assert re.search(rf"^ *{name} : ", text, re.M), name
+    X, y = np.arange(8.0).reshape(4, 2), [0, 1, 0, 1]
+    for solver in ("adam", "lbfgs"):
+        model = cls(solver=solver, max_iter=2).fit(X, y)
+        for name in vars(model):
+            if name.endswith("_") and not name.startswith("_"):
+                assert re.search(rf"^ *{name} : ", text, re.M), name
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_public_method_is_documented(cls):
+    for name in dir(cls):
+        if not name.startswith("_"):
+            assert inspect.getdoc(getattr(cls, name)), name

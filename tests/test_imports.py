@@ -1,0 +1,151 @@
+"""The rooms of the house, and who may enter which (docs/architecture.md)."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE, CSRC = ROOT / "fastmlp", ROOT / "csrc"
+pytestmark = pytest.mark.skipif(
+    not (PACKAGE / "_core.pyx").exists(), reason="needs the sources beside the tests"
+)
+
+# From the top of the house to its foundation; a module imports what is below it.
+FLOORS = ["__init__", "_mlp", "_training", "_network", "_core", "csrc"]
+ANYWHERE = {"_version"}  # a module that everything may import
+# Packages from outside, beyond Python's own library: who may import them.
+OUTSIDE = {
+    "numpy": set(FLOORS),
+    "scipy": {"_mlp", "_training", "_network", "_core"},
+    "scipy.optimize": {"_training"},
+    "sklearn": {"_mlp", "_training"},
+    "joblib": {"_network"},
+    "cython": {"_core"},
+}
+
+
+def python_imports(path):
+    """Modules that a .py file imports, also inside functions, absolute."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "fastmlp" if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def cython_imports(path):
+    """The same of a .pyx or .pxd, by its lines."""
+    text = path.read_text()
+    yield from re.findall(r"^\s*(?:from|import|cimport)\s+([\w.]+)", text, re.M)
+    pairs = re.findall(r"^\s*from\s+(\.?[\w.]*)\s+c?import\s+\(?([\w., ]+)", text, re.M)
+    for module, names in pairs:
+        base = module.replace(".", "fastmlp.", 1) if module[:1] == "." else module
+        yield from (f"{base.rstrip('.')}.{name.strip()}" for name in names.split(","))
+
+
+def modules():
+    """Module -> all that it imports."""
+    found = {p.stem: set(python_imports(p)) for p in sorted(PACKAGE.glob("*.py"))}
+    for path in sorted(PACKAGE.glob("*.p[yx][xd]")):
+        found.setdefault(path.stem, set()).update(cython_imports(path))
+    return found
+
+
+def own_parts(imports):
+    return {i.split(".")[1] for i in imports if i.startswith("fastmlp.")}
+
+
+def test_every_module_has_its_floor():
+    """A new module is a new room: it needs its place here and in the docs."""
+    assert set(modules()) == {*FLOORS, *ANYWHERE} - {"csrc"}
+
+
+def test_imports_go_down_only():
+    found = modules()
+    for floor, name in enumerate(FLOORS[:-1]):
+        inside = own_parts(found[name]) & set(FLOORS)
+        assert inside <= set(FLOORS[floor:]), f"{name} imports upwards: {inside}"
+    for name in ANYWHERE:
+        assert not own_parts(found[name])
+
+
+def test_the_walk_sees_the_imports_it_should():
+    """So that a changed spelling of imports does not blind the tests above."""
+    found = modules()
+    assert "_mlp" in own_parts(found["__init__"])
+    assert {"_training", "_network", "_core"} <= own_parts(found["_mlp"])
+    assert "_core" in own_parts(found["_network"])
+    assert "numpy" in found["_core"]
+
+
+@pytest.mark.parametrize("package", OUTSIDE)
+def test_who_imports_other_packages(package):
+    users = {
+        name
+        for name, imports in modules().items()
+        if any(i == package or i.startswith(package + ".") for i in imports)
+    }
+    assert users <= OUTSIDE[package]
+
+
+def test_no_package_beyond_these_is_imported():
+    import sys
+
+    known = {*sys.stdlib_module_names, *OUTSIDE, "fastmlp", "libc", "cpython", "openmp"}
+    for name, imports in modules().items():
+        roots = {i.split(".")[0] for i in imports if i and i[0] != "."}
+        assert roots <= known, name
+
+
+def test_csrc_knows_no_python_no_openmp_and_no_allocation():
+    """csrc/ includes its own headers and five of the C library's."""
+    allowed = {"stddef.h", "stdint.h", "math.h", "float.h", "string.h", "immintrin.h"}
+    own = {p.name for p in CSRC.iterdir()}
+    for path in sorted(CSRC.glob("*.[ch]")):
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.S)
+        included = set(re.findall(r'#\s*include\s*[<"]([^>"]+)', text))
+        assert included <= allowed | own, path.name
+        words = r"\b(malloc|calloc|realloc|free|alloca|printf|fopen|exit|abort|omp_\w+)\s*\("
+        assert not re.findall(words, text), path.name
+        assert not re.findall(r"#\s*pragma\s+omp", text), path.name
+
+
+def test_only_core_knows_openmp():
+    for path in sorted(PACKAGE.glob("*.py")):
+        assert not re.search(r"\bprange\b|\bomp_", path.read_text()), path.name
+
+
+def regions(text):
+    """Heads of all parallel regions: `parallel(...)`, and `prange(...)` outside one."""
+    text = re.sub(r"#[^\n]*", "", text)
+    inside = None  # indentation of the open `with parallel` block
+    for match in re.finditer(r"^([ \t]*)(\S[^\n]*(?:\n(?!\s*\n)[^\n]*?)*?:)[ \t]*$", text, re.M):
+        indent, head = len(match[1].expandtabs()), match[2]
+        if inside is not None and indent <= inside:
+            inside = None
+        if re.match(r"with\b.*\bparallel\(", head, re.S):
+            inside = indent
+            yield head
+        elif re.match(r"for\b.*\bprange\(", head, re.S) and inside is None:
+            yield head
+
+
+def test_every_parallel_region_says_how_many_threads():
+    """Without num_threads a region takes, or worse sets, the process's number."""
+    text = (PACKAGE / "_core.pyx").read_text()
+    found = list(regions(text))
+    assert found
+    for head in found:
+        assert "num_threads=" in head.replace(" ", ""), head
+    assert "omp_set_num_threads" not in text
+
+
+def test_nothing_is_built_for_the_builders_processor_or_with_fast_math():
+    for name in ("setup.py", "pyproject.toml", "Makefile"):
+        text = re.sub(r"#[^\n]*", "", (ROOT / name).read_text())
+        assert not re.search(r"-march=native|-ffast-math|-Ofast|-mtune=native", text), name
