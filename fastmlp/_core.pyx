@@ -313,7 +313,7 @@ cdef class Dataset:
 
 cdef enum:
     ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
-    WEIGHT_BLOCK = 32   # rows of a panel in a block of weights, a multiple of every V
+    WEIGHT_BLOCK = 16   # rows of a panel in a block of weights, a multiple of every V
 
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with

@@ -35,11 +35,15 @@ def targets(kind, y, dtype):
 
 def network_case(kind, activation, weighted, container, dtype, hidden=HIDDEN):
     """layer_units, parameters, and the arguments of a Dataset."""
+    dtype = np.dtype(dtype)
     X, y = problem(kind, n_samples=23, dtype=dtype)
     n_outputs = 3 if kind == "multiclass" else y.reshape(len(y), -1).shape[1]
     units = [X.shape[1], *hidden, n_outputs]
     rng = np.random.RandomState(0)
-    coefs = [rng.uniform(-0.7, 0.7, shape).astype(dtype) for shape in itertools.pairwise(units)]
+    coefs = [
+        (rng.uniform(-1, 1, (fan_in, fan_out)) / np.sqrt(fan_in)).astype(dtype)
+        for fan_in, fan_out in itertools.pairwise(units)
+    ]
     intercepts = [rng.uniform(-0.7, 0.7, n).astype(dtype) for n in units[1:]]
     X = sparse.csr_array(X) if container == "csr" else X
     weights = sample_weights(len(y)) if weighted else None

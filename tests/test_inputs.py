@@ -65,7 +65,7 @@ def sparse_variants(X):
             part[start:stop] = part[start:stop][::-1].copy()
     backwards.has_sorted_indices = False
     found["unsorted"] = backwards
-    rows, columns = np.nonzero(np.ones_like(X))
+    columns = np.nonzero(np.ones_like(X))[1]
     found["explicit zeros"] = sparse.csr_array(
         (X.ravel(), columns, np.arange(0, X.size + 1, X.shape[1])), shape=X.shape
     )

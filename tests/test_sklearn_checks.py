@@ -1,9 +1,37 @@
-"""scikit-learn's own checks of an estimator; none is expected to fail."""
+"""scikit-learn's own checks of an estimator, on the instances it checks and more.
 
+None is expected to fail but where that cannot be otherwise: a model that follows
+scikit-learn's fails what scikit-learn's fails (shown by running it), and float32
+cannot be equal to 1e-7.
+"""
+
+import warnings
+
+import numpy as np
 import pytest
+import sklearn.neural_network
+from scipy import sparse
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastmlp import MLPClassifier, MLPRegressor
+from problems import ours, outputs, problem
+
+# Failed by scikit-learn's own estimator too, with these very parameters.
+SHARED = {
+    # tol=1e-2 ends the training before R2 reaches 0.5
+    ("MLPRegressor", "sgd", "check_regressors_train"),
+    # 150 iterations of L-BFGS saturate a probability at exactly 1
+    (
+        "MLPClassifier",
+        "lbfgs",
+        "check_classifiers_multilabel_output_format_predict_proba",
+    ),
+}
+# Compare two trainings to 1e-7, a float32's rounding; see the test at the end.
+BELOW_FLOAT32 = {
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+}
 
 
 def instances(**dtype):
@@ -15,7 +43,43 @@ def instances(**dtype):
     ]
 
 
+def sklearn_twin(estimator):
+    params = estimator.get_params()
+    params = {k: v for k, v in params.items() if k not in ("dtype", "n_threads")}
+    return getattr(sklearn.neural_network, type(estimator).__name__)(**params)
+
+
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(instances() + instances(dtype="float32"))
 def test_check_estimator(estimator, check):
-    check(estimator)
+    name = getattr(check, "func", check).__name__
+    if estimator.dtype == "float32" and name in BELOW_FLOAT32:
+        pytest.skip("compares to 1e-7; done to float32's digits in a test of its own")
+    if (type(estimator).__name__, estimator.solver, name) not in SHARED:
+        check(estimator)
+        return
+    try:
+        check(estimator)
+    except AssertionError:
+        with pytest.raises(AssertionError):
+            check(sklearn_twin(estimator))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "squared", "poisson"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_a_weight_of_two_is_a_row_twice_and_zero_none(kind, solver, container, dtype):
+    """In one batch, to the digits of the type."""
+    X, y = problem(kind, dtype=dtype)
+    weights = np.arange(len(y)) % 3
+    X = container(X)
+    repeated = np.repeat(np.arange(len(y)), weights)
+    params = {"hidden_layer_sizes": (7,), "random_state": 0, "max_iter": 10}
+    params |= {"solver": solver, "batch_size": 1000, "learning_rate_init": 1e-3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        a = ours(kind, **params).fit(X, y, sample_weight=weights)
+        b = ours(kind, **params).fit(X[repeated], y[repeated])
+    tolerance = 2e-4 if dtype == np.float32 else 1e-9
+    np.testing.assert_allclose(outputs(a, X), outputs(b, X), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(a.loss_, b.loss_, rtol=tolerance)

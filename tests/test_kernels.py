@@ -1,0 +1,409 @@
+"""Every kernel of every ISA and both types against NumPy, at awkward shapes."""
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastmlp import _core
+from naive import DERIVATIVE, FORWARD, OUT_ACTIVATIONS, loss_value
+from panels import SIGNATURES, Csr, Step, tables
+
+TABLES = tables()
+SOURCES = ["float32", "float64", "bool"]
+SOURCES += [f"{sign}int{bits}" for sign in ("u", "") for bits in (8, 16, 32, 64)]
+WIDTHS = (1, 2, 3, 7, 13, 17, 33, 61)  # of one panel and of several
+ACCUMULATE = (0, 1)
+
+
+@pytest.fixture(params=TABLES, ids=repr)
+def kernels(request):
+    return request.param
+
+
+def rows_around(kernels):
+    """0, 1, the edges of the register tile and of a vector, primes."""
+    mr, lanes = kernels.mr, kernels.lanes
+    return sorted({0, 1, mr - 1, mr, mr + 1, 2 * mr + 1, lanes, lanes + 1, 23, 37})
+
+
+def draw(kernels, *shape, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype(kernels.dtype)
+
+
+def assert_near(kernels, found, expected, terms=1):
+    """Within a few roundings of each of the terms that were summed."""
+    eps = np.finfo(kernels.dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=8 * eps, atol=8 * eps * max(terms, 1))
+
+
+def wide(array):
+    return np.asarray(array, dtype=np.longdouble)
+
+
+def activate(name, z):
+    z = np.asarray(z, np.float64)
+    return np.asarray(FORWARD[name](z))
+
+
+def slope(name, h):
+    return DERIVATIVE[name](np.asarray(h, np.float64))
+
+
+def test_every_kernel_is_tested():
+    """A new entry of the table needs a test here."""
+    table = TABLES[0].table
+    assert set(table) - {"lanes", "mr", "nr"} == set(SIGNATURES)
+    called = set(re.findall(r'kernels\.call\(\s*"(\w+)"', Path(__file__).read_text()))
+    assert called >= set(SIGNATURES) - {"exponential", "logarithm"}  # test_accuracy.py
+
+
+def test_sizes_of_the_table(kernels):
+    assert kernels.lanes * kernels.dtype.itemsize in (16, 32, 64)
+    assert 1 <= kernels.mr <= kernels.lanes
+    assert kernels.mr & (kernels.mr - 1) == 0
+    assert 1 <= kernels.nr <= 4
+    assert set(kernels.table["gather"]) == set(SOURCES)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_gather(kernels, source):
+    rng = np.random.RandomState(0)
+    for m, n in itertools.product(rows_around(kernels), (1, 2, 5, 16, 17, 31, 70)):
+        X = rng.uniform(0, 100, (2 * m + 3, n)).astype(source)
+        rows = rng.randint(0, len(X), m).astype(np.intp)
+        raw = np.zeros(X.nbytes + 1, np.uint8)
+        unaligned = raw[1:].view(source).reshape(X.shape)
+        unaligned[...] = X
+        for other in (X, np.asfortranarray(X), X[::-1, ::-1], unaligned):
+            a = kernels.zeros(-(-n // kernels.lanes), m, kernels.lanes)
+            first = other.ctypes.data
+            strides = other.strides
+            kernels.call("gather", m, n, first, rows, *strides, a, m * kernels.lanes, entry=source)
+            expected = kernels.panels(other[rows].astype(kernels.dtype))
+            np.testing.assert_array_equal(a, expected)
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_forward(kernels, activation):
+    number = _core.ACTIVATIONS.index(activation)
+    for m, n, k in itertools.product(rows_around(kernels), WIDTHS, (0, 1, 2, 17, 40)):
+        a, w, b = draw(kernels, m, k), draw(kernels, k, n, seed=1), draw(kernels, n)
+        panels, weights = kernels.panels(a), kernels.panels(w)
+        bias = kernels.panels(b[None])
+        c = kernels.zeros(len(bias), m + 3, kernels.lanes)
+        c[:, m:] = 7  # rows beyond m are somebody else's
+        ends = m * kernels.lanes, (m + 3) * kernels.lanes
+        kernels.call("forward", m, len(bias), k, panels, ends[0], weights, bias, number, c, ends[1])
+        expected = activate(activation, wide(a) @ wide(w) + b)
+        found = kernels.from_panels(c, m, n)
+        assert_near(kernels, found, expected.astype(float), terms=8 * k)
+        assert (c[:, m:] == 7).all()
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+@pytest.mark.parametrize("index", ["int32", "int64"])
+@pytest.mark.parametrize("source", ["float32", "float64"])
+def test_forward_and_gradient_csr(kernels, activation, index, source):
+    number = _core.ACTIVATIONS.index(activation)
+    rng = np.random.RandomState(0)
+    for m, n, k in itertools.product((0, 1, 2, 7, 13), (1, 5, 17, 40), (1, 11)):
+        X = sparse.random_array((20, k), density=0.4, rng=rng, format="csr")
+        X = X.astype(source)
+        parts = X.indptr.astype("i8"), X.indices.astype(index), X.data
+        csr = Csr(*(p.ctypes.data for p in parts), index == "int64", source == "float64")
+        rows = rng.randint(0, 20, m).astype(np.intp)
+        dense = X.toarray()[rows].astype(kernels.dtype)
+        w, b = draw(kernels, k, n, seed=1), draw(kernels, n)
+        weights, bias = kernels.panels(w), kernels.panels(b[None])
+        stride = m * kernels.lanes
+        c = kernels.zeros(len(bias), m, kernels.lanes)
+        kernels.call(
+            "forward_csr",
+            *(m, len(bias), csr, rows, weights, k * kernels.lanes, bias, number),
+            *(c, stride),
+        )
+        expected = activate(activation, wide(dense) @ wide(w) + b)
+        assert_near(kernels, kernels.from_panels(c, m, n), expected.astype(float), 8 * k)
+
+        d = draw(kernels, m, min(n, kernels.lanes), seed=2)
+        start = draw(kernels, k, d.shape[1], seed=3)
+        g = kernels.panels(start)
+        kernels.call("gradient_csr", m, csr, rows, kernels.panels(d), g)
+        expected = (start + wide(dense).T @ wide(d)).astype(float)
+        assert_near(kernels, kernels.from_panels(g, *start.shape), expected, 8 * m)
+
+
+def test_forward_narrow(kernels):
+    mr, lanes = kernels.mr, kernels.lanes
+    for tiles, first, n, k in itertools.product((0, 1, 3, 5), (0, 1, 4), (1, 2, 3), WIDTHS):
+        m, row = tiles * mr, first * mr
+        a, w, b = draw(kernels, m, k), draw(kernels, k, n, seed=1), draw(kernels, n)
+        along = kernels.panels(w.T)  # (k panels, n, V)
+        z = kernels.zeros(-(-(row + m) // lanes), n, lanes)
+        z[...] = 7
+        kernels.call("forward_narrow", row, m, n, k, kernels.panels(a), m * lanes, along, b, z)
+        found = kernels.from_columns(z, row + m)
+        expected = (wide(a) @ wide(w) + b).astype(float)
+        assert_near(kernels, found[row:], expected, 8 * k)
+        assert (found[:row] == 7).all()
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_delta(kernels, activation):
+    number = _core.ACTIVATIONS.index(activation)
+    for m, n, k in itertools.product(rows_around(kernels), WIDTHS, (1, 2, 17, 40)):
+        d, w = draw(kernels, m, k), draw(kernels, n, k, seed=1)
+        h = activate(activation, draw(kernels, m, n, seed=2)).astype(kernels.dtype)
+        stride = m * kernels.lanes
+        c = kernels.zeros(-(-n // kernels.lanes), m, kernels.lanes)
+        kernels.call(
+            "delta",
+            *(m, len(c), k, kernels.panels(d), stride, kernels.panels(w.T), number),
+            *(kernels.panels(h), c, stride),
+        )
+        expected = (wide(d) @ wide(w).T * slope(activation, h)).astype(float)
+        assert_near(kernels, kernels.from_panels(c, m, n), expected, 8 * k)
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_delta_narrow(kernels, activation):
+    number, mr = _core.ACTIVATIONS.index(activation), kernels.mr
+    shapes = itertools.product(rows_around(kernels), (0, 1, 3), WIDTHS, (1, 2, 3))
+    for m, first, n, k in shapes:
+        row = first * mr
+        d, w = draw(kernels, row + m, k), draw(kernels, n, k, seed=1)
+        h = activate(activation, draw(kernels, m, n, seed=2)).astype(kernels.dtype)
+        c = kernels.zeros(-(-n // kernels.lanes), m, kernels.lanes)
+        kernels.call(
+            "delta_narrow",
+            *(row, m, len(c), k, kernels.columns(d), kernels.panels(w.T), number),
+            *(kernels.panels(h), c, m * kernels.lanes),
+        )
+        expected = (wide(d[row:]) @ wide(w).T * slope(activation, h)).astype(float)
+        assert_near(kernels, kernels.from_panels(c, m, n), expected, 8 * k)
+
+
+@pytest.mark.parametrize("accumulate", ACCUMULATE)
+def test_gradient(kernels, accumulate):
+    for m, n, k in itertools.product((1, 2, 7, 8, 9, 17, 33), WIDTHS, rows_around(kernels)):
+        a, d = draw(kernels, k, m), draw(kernels, k, n, seed=1)
+        start = draw(kernels, m, n, seed=2)
+        g = kernels.panels(start)
+        kernels.call(
+            "gradient",
+            *(m, len(g), k, kernels.panels(a), k * kernels.lanes),
+            *(kernels.panels(d), k * kernels.lanes, accumulate, g, m * kernels.lanes),
+        )
+        expected = (accumulate * start + wide(a).T @ wide(d)).astype(float)
+        assert_near(kernels, kernels.from_panels(g, m, n), expected, 8 * k)
+
+
+@pytest.mark.parametrize("accumulate", ACCUMULATE)
+def test_gradient_narrow(kernels, accumulate):
+    shapes = itertools.product((1, 2, 3), (0, 2), WIDTHS, rows_around(kernels))
+    for m, more, n, k in shapes:
+        a, d = draw(kernels, k, m + more), draw(kernels, k, n, seed=1)
+        start = draw(kernels, m, n, seed=2)
+        g = kernels.panels(start)
+        kernels.call(
+            "gradient_narrow",
+            *(m, m + more, len(g), k, kernels.columns(a)),
+            *(kernels.panels(d), k * kernels.lanes, accumulate, g, m * kernels.lanes),
+        )
+        expected = (accumulate * start + wide(a[:, :m]).T @ wide(d)).astype(float)
+        assert_near(kernels, kernels.from_panels(g, m, n), expected, 8 * k)
+
+
+@pytest.mark.parametrize("accumulate", ACCUMULATE)
+def test_column_sums(kernels, accumulate):
+    for k, n in itertools.product([*rows_around(kernels), 100], WIDTHS):
+        d, start = draw(kernels, k, n), draw(kernels, 1, n, seed=1)
+        expected = (accumulate * start[0] + wide(d).sum(axis=0)).astype(float)
+        g = kernels.panels(start)
+        kernels.call("column_sums", len(g), k, kernels.panels(d), k * kernels.lanes, accumulate, g)
+        assert_near(kernels, kernels.from_panels(g, 1, n)[0], expected, 8 * k)
+        g = kernels.aligned(start[0])
+        kernels.call("column_sums_narrow", n, k, kernels.columns(d), accumulate, g)
+        assert_near(kernels, g, expected, 8 * k)
+
+
+def test_transpose(kernels):
+    lanes = kernels.lanes
+    for m, n in itertools.product(range(1, lanes + 1), repeat=2):
+        w, wt = kernels.aligned(draw(kernels, m, lanes)), kernels.zeros(n, lanes)
+        wt[:, m:] = 7
+        kernels.call("transpose", m, n, w, wt)
+        np.testing.assert_array_equal(wt[:, :m], w[:, :n].T)
+        assert (wt[:, m:] == 7).all()
+
+
+def test_to_and_from_columns(kernels):
+    for n in (1, 2, *WIDTHS, kernels.lanes, kernels.lanes + 1):
+        c = draw(kernels, kernels.mr, n)
+        panels, stride = kernels.panels(c), kernels.mr * kernels.lanes
+        z = kernels.zeros(n, kernels.mr)
+        kernels.call("to_columns", n, panels, stride, z)
+        np.testing.assert_array_equal(z, c.T)
+        back = np.full_like(panels, 7)
+        back = kernels.aligned(back)
+        kernels.call("from_columns", n, z, back, stride)
+        np.testing.assert_array_equal(back, panels)
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_activation_and_derivative(kernels, activation):
+    for count in (0, kernels.lanes, 3 * kernels.lanes, 17 * kernels.lanes):
+        z, d = draw(kernels, count), draw(kernels, count, seed=1)
+        h = kernels.aligned(z)
+        kernels.call("activation", count, h, entry=activation)
+        assert_near(kernels, h, activate(activation, z))
+        found = kernels.aligned(d)
+        kernels.call("derivative", count, h, found, entry=activation)
+        assert_near(kernels, found, d * slope(activation, h))
+
+
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu", "identity"])
+def test_nan_passes_through_activations(kernels, activation):
+    """So that a network that diverged shows it."""
+    h = kernels.aligned(np.full(kernels.lanes, np.nan))
+    kernels.call("activation", kernels.lanes, h, entry=activation)
+    assert np.isnan(h).all()
+
+
+LOSS_CASES = list(itertools.product(_core.LOSSES, (False, True)))
+
+
+def loss_case(kernels, loss, m, n, weighted):
+    """z (m, n), y as the kernel takes it and (m, n) as NumPy does, rows, weights."""
+    rng = np.random.RandomState(m + 10 * n)
+    n_samples = 2 * m + 3
+    rows = rng.permutation(n_samples)[:m].astype(np.intp)
+    z = (3 * rng.standard_normal((m, n))).astype(kernels.dtype)
+    if loss == "log_loss":
+        y = rng.randint(0, n, n_samples).astype(np.int32)
+        targets = np.eye(n)[y[rows]]
+    elif loss == "binary_log_loss":
+        y = rng.randint(0, 2, (n_samples, n)).astype(np.uint8)
+        targets = y[rows].astype(float)
+    else:
+        y = np.abs(np.round(2 * rng.standard_normal((n_samples, n))))
+        y = y.astype(kernels.dtype)
+        targets = y[rows].astype(float)
+    weights = rng.uniform(0, 3, n_samples) * (rng.uniform(size=n_samples) > 0.2)
+    return z, y, targets, rows, weights if weighted else None
+
+
+@pytest.mark.parametrize("loss, weighted", LOSS_CASES)
+def test_loss_and_its_derivative(kernels, loss, weighted):
+    mr = kernels.mr
+    for m, n, gap in itertools.product(range(1, mr + 1), (1, 2, 3, 10, 17), (0, 5)):
+        z, y, targets, rows, weights = loss_case(kernels, loss, m, n, weighted)
+        ldz = mr + gap
+        columns = kernels.zeros(n, ldz)
+        columns[:, :m], columns[:, mr:] = z.T, 7
+        total = kernels.call("loss", m, n, columns, ldz, y, rows, weights, entry=loss)
+        w = np.ones(m) if weights is None else weights[rows]
+        p = FORWARD[OUT_ACTIVATIONS[loss]](z.astype(float))
+        tolerance = 100 * np.finfo(kernels.dtype).eps
+        if w.sum():
+            # clips where the type clips
+            eps = np.finfo(kernels.dtype).eps
+            clipped = np.clip(p, eps, 1 - eps) if "log_loss" in loss else p
+            expected = w.sum() * loss_value(loss, targets, clipped, w)
+            np.testing.assert_allclose(total, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            columns[:, :m].T, (p - targets) * w[:, None], rtol=tolerance, atol=tolerance
+        )
+        assert (columns[:, mr:] == 7).all()
+
+
+@pytest.mark.parametrize("loss", _core.LOSSES)
+def test_output(kernels, loss):
+    mr = kernels.mr
+    for n, gap in itertools.product((1, 2, 3, 10, 17), (0, 5)):
+        z = 5 * draw(kernels, mr, n)
+        columns = kernels.zeros(n, mr + gap)
+        columns[:, :mr] = z.T
+        kernels.call("output", n, columns, mr + gap, entry=loss)
+        expected = FORWARD[OUT_ACTIVATIONS[loss]](z.astype(float))
+        rtol = 40 * np.finfo(kernels.dtype).eps
+        np.testing.assert_allclose(columns[:, :mr].T, expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_softmax_of_huge_numbers(kernels, size):
+    """The largest is subtracted first."""
+    z = np.array([[size, -size, 0], [size, size, size], [-size, -size, 0]])
+    columns = kernels.zeros(3, kernels.mr)
+    columns[:, : min(3, kernels.mr)] = z[: kernels.mr].T
+    kernels.call("output", 3, columns, kernels.mr, entry="log_loss")
+    expected = np.array([[1, 0, 0], [1 / 3] * 3, [0, 0, 1]])[: kernels.mr]
+    assert_near(kernels, columns[:, : len(expected)].T, expected)
+
+
+@pytest.mark.parametrize("nesterov", [0.0, 1.0])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
+def test_step(kernels, optimizer, l2, momentum, nesterov):
+    step = Step(0.05, 0.01, momentum, nesterov, 0.9, 0.99, 1e-8)
+    for panels in (0, 1, 2, 5, 19):
+        count = panels * kernels.lanes
+        g, w, first = (draw(kernels, count, seed=s) for s in range(3))
+        second = np.abs(draw(kernels, count, seed=3))
+        arrays = [kernels.aligned(a) for a in (g, w, first, second)]
+        squares = kernels.call("step", count, step, l2, *arrays, entry=optimizer)
+        np.testing.assert_allclose(squares, (w.astype(float) ** 2).sum(), rtol=1e-6)
+        gradient = step.scale * (wide(g) + l2 * wide(w))
+        rate = step.learning_rate
+        if optimizer == "sgd":
+            velocity = momentum * wide(first) - rate * gradient
+            move = momentum * velocity - rate * gradient if nesterov else velocity
+            states = (velocity,)
+        else:
+            m = 0.9 * wide(first) + 0.1 * gradient
+            v = 0.99 * wide(second) + 0.01 * gradient**2
+            move, states = -rate * m / (np.sqrt(v) + 1e-8), (m, v)
+        assert_near(kernels, arrays[1], (w + move).astype(float))
+        for found, expected in zip(arrays[2:], states, strict=False):
+            assert_near(kernels, found, expected.astype(float))
+        np.testing.assert_array_equal(arrays[0], g)
+
+
+def test_sum_squares(kernels):
+    for panels in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100):
+        w = draw(kernels, panels * kernels.lanes)
+        found = kernels.call("sum_squares", w.size, kernels.aligned(w))
+        rtol = 50 * np.finfo(kernels.dtype).eps
+        np.testing.assert_allclose(found, (w.astype(float) ** 2).sum(), rtol=rtol)
+
+
+def test_multiply_adds_counts_its_flops(kernels):
+    counts = [kernels.call("multiply_adds", n, kernels.zeros(64)) for n in (1, 10, 1000)]
+    assert counts[0] >= 2 * kernels.lanes
+    assert counts == [counts[0], 10 * counts[0], 1000 * counts[0]]
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_a_row_has_the_same_bits_alone_and_in_a_block(kernels, activation):
+    """Whatever the tile that it falls into."""
+    number, m, n, k = _core.ACTIVATIONS.index(activation), 37, 33, 29
+    a, w = draw(kernels, m, k), kernels.panels(draw(kernels, k, n, seed=1))
+    bias = kernels.panels(draw(kernels, 1, n))
+
+    def forward(rows):
+        c = kernels.zeros(len(bias), len(rows), kernels.lanes)
+        stride = len(rows) * kernels.lanes
+        panels = kernels.panels(rows)
+        arguments = panels, stride, w, bias, number, c, stride
+        kernels.call("forward", len(rows), len(bias), k, *arguments)
+        return kernels.from_panels(c, len(rows), n).copy()
+
+    block = forward(a)
+    for i in range(m):
+        for j in (i + 1, i + 2, i + 3, i + 5):
+            np.testing.assert_array_equal(forward(a[i:j]), block[i:j])
