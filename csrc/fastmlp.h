@@ -134,6 +134,9 @@ typedef struct {
                                          const void *g, void *w, void *state_1, void *state_2);
     double (*sum_squares)(size_t count, const void *w);
 
+    /* out = x[0] + x[1] + ... of n arrays of `count` (a multiple of V) reals, `distance` apart. */
+    void (*sum_arrays)(size_t count, size_t n, const void *x, size_t distance, void *out);
+
     /* elementwise math of the losses, for tests: exp and log of `count` reals in place */
     void (*exponential)(size_t count, void *x);
     void (*logarithm)(size_t count, void *x);

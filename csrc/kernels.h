@@ -804,6 +804,17 @@ static double NAME(sum_squares)(size_t count, const void *w_) {
     return sum;
 }
 
+static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t distance, void *out_) {
+    const real *x = x_;
+    real *out = out_;
+    for (size_t i = 0; i < count; i += V) {
+        vec sum = load(x + i);
+        for (size_t a = 1; a < n; a++)
+            sum += load(x + a * distance + i);
+        store(out + i, sum);
+    }
+}
+
 static double NAME(sgd)(size_t count, const fastmlp_step *step, double l2, const void *g_, void *w_,
                         void *velocity_, void *unused) {
     (void)unused;
@@ -891,6 +902,7 @@ const fastmlp_kernels NAME(kernels) = {
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
     .sum_squares = NAME(sum_squares),
+    .sum_arrays = NAME(sum_arrays),
     .exponential = NAME(exponential),
     .logarithm = NAME(logarithm),
     .multiply_adds = NAME(multiply_adds),

@@ -67,6 +67,8 @@ cdef extern from "fastmlp.h" nogil:
             size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
             void *state_1, void *state_2) noexcept nogil
         double (*sum_squares)(size_t count, const void *w) noexcept nogil
+        void (*sum_arrays)(
+            size_t count, size_t n, const void *x, size_t distance, void *out) noexcept nogil
         void (*exponential)(size_t count, void *x) noexcept nogil
         void (*logarithm)(size_t count, void *x) noexcept nogil
         double (*multiply_adds)(size_t n, void *sink) noexcept nogil
@@ -97,6 +99,7 @@ cdef struct Layer:
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     char *state[2]                      # as weights and bias, one after the other
     char *gradient                      # likewise; NULL: never wanted whole
+    size_t gradient_at                  # where it begins in a share's gradient, in reals
     char *inputs                        # (fan_in panels, capacity + 1, V)
     char *outputs                       # (fan_out panels, capacity + 1, V); narrow: columns
     char *deltas                        # as outputs
@@ -115,6 +118,10 @@ cdef struct Run:
     int activation, loss, optimizer
     Samples samples
     size_t capacity, stride             # rows of the workspace; reals between its panels
+    # small networks: the batch in shares of rows, each with a gradient of its own; 0: none
+    size_t n_shares, share_rows         # rows carried at a time, each thread in its own part
+    char *share_gradients               # (n_shares, share_size)
+    size_t share_size                   # reals, all layers' weights and biases
     # the pass: batches, each cut into chunks that fit the workspace
     const intptr_t *order               # IN  (n_rows) row numbers into samples
     size_t n_rows, batch_size, chunk_rows, chunks_per_batch
@@ -128,7 +135,7 @@ cdef struct Run:
     size_t n_blocks
     double cost
     double *squares                     # OUT (n_blocks) sums of squared weights before the step
-    double *row_losses                  # OUT (capacity / mr) sums of the losses of mr rows
+    double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows
     char *scratch                       # (n_threads, scratch_bytes)
     size_t scratch_bytes
     double batch_loss                   # of the chunks so far

@@ -383,6 +383,7 @@ cdef void differentiate_rows(
     const intptr_t *rows,       # IN  (m) row numbers
     size_t at,
     size_t m,
+    double *losses,             # OUT (m / mr)
     char *scratch,
 ) noexcept nogil:
     """The loss of m rows, and its derivative by the pre-activations of every layer."""
@@ -395,7 +396,7 @@ cdef void differentiate_rows(
     for unit in range(in_units(m, k.mr)):
         i = unit * k.mr
         z = columns_of(run, at + i, scratch, &ldz)
-        run.row_losses[(at + i) // k.mr] = k.loss[run.loss](
+        losses[unit] = k.loss[run.loss](
             least(k.mr, m - i), last.fan_out, z, ldz, run.samples.y, rows + i,
             run.samples.weights)
         if not last.narrow:
@@ -414,6 +415,24 @@ cdef void differentiate_rows(
                 below.deltas + at * vector, run.stride)
 
 
+cdef void place_gradient(
+    const Run *run, const Block *block, char *scratch, char **g, size_t *g_panel, char **g_bias,
+) noexcept nogil:
+    """Where the gradient of one block goes: into the layer's gradient, or else into scratch."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size
+    if layer.gradient is NULL:
+        g[0], g_panel[0] = scratch, block.n_rows * k.lanes
+        g_bias[0] = scratch + block.n_panels * block.n_rows * vector
+    else:
+        g[0] = layer.gradient + (block.panel * layer.panel_rows + block.row) * vector
+        g_panel[0] = layer.panel_rows * k.lanes
+        g_bias[0] = layer.gradient + layer.n_panels * layer.panel_rows * vector
+        if not layer.narrow:
+            g_bias[0] += block.panel * vector
+
+
 cdef void sum_gradient(
     const Run *run, const Block *block, const intptr_t *rows, size_t m, bint first, char *scratch,
     char **g, size_t *g_panel, char **g_bias,
@@ -424,15 +443,7 @@ cdef void sum_gradient(
     cdef Layer *layer = &run.layers[block.layer]
     cdef size_t vector = k.lanes * k.real_size, j
     cdef bint add = not first
-    if layer.gradient is NULL:
-        g[0], g_panel[0] = scratch, block.n_rows * k.lanes
-        g_bias[0] = scratch + block.n_panels * block.n_rows * vector
-    else:
-        g[0] = layer.gradient + (block.panel * layer.panel_rows + block.row) * vector
-        g_panel[0] = layer.panel_rows * k.lanes
-        g_bias[0] = layer.gradient + layer.n_panels * layer.panel_rows * vector
-        if not layer.narrow:
-            g_bias[0] += block.panel * vector
+    place_gradient(run, block, scratch, g, g_panel, g_bias)
     if layer.narrow:
         k.gradient_narrow(
             block.n_rows, layer.fan_out, block.n_panels, m, layer.deltas,
@@ -455,6 +466,67 @@ cdef void sum_gradient(
             run.stride, add, g[0], g_panel[0])
     if block.row == 0:
         k.column_sums(block.n_panels, m, deltas, run.stride, add, g_bias[0])
+
+
+cdef void add_share(
+    const Run *run, size_t share_index, const intptr_t *rows, size_t n_rows, size_t at, bint add,
+    double *losses, char *scratch,
+) noexcept nogil:
+    """Carries a share's rows, a few at a time, through the network and back and sums the gradient
+    of all layers while they lie in cache."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef size_t vector = k.lanes * k.real_size, row = 0, m, l
+    cdef char *gradient = run.share_gradients + share_index * run.share_size * k.real_size
+    cdef char *g
+    cdef char *g_bias
+    cdef Layer *layer
+    if n_rows == 0 and not add:
+        memset(gradient, 0, run.share_size * k.real_size)
+    while row < n_rows:
+        m = least(n_rows - row, run.share_rows)
+        forward_rows(run, rows + row, at, m)
+        differentiate_rows(run, rows + row, at, m, losses + row // k.mr, scratch)
+        for l in range(run.n_layers):
+            layer = &run.layers[l]
+            g = gradient + layer.gradient_at * k.real_size
+            g_bias = g + layer.n_panels * layer.panel_rows * vector
+            if layer.narrow:
+                k.gradient_narrow(
+                    layer.fan_out, layer.fan_out, layer.n_panels, m,
+                    layer.deltas + at * layer.fan_out * k.real_size, layer.inputs + at * vector,
+                    run.stride, add, g, layer.panel_rows * k.lanes)
+                k.column_sums_narrow(
+                    layer.fan_out, m, layer.deltas + at * layer.fan_out * k.real_size, add, g_bias)
+            else:
+                k.gradient(
+                    layer.fan_in, layer.n_panels, m, layer.inputs + at * vector, run.stride,
+                    layer.deltas + at * vector, run.stride, add, g, layer.panel_rows * k.lanes)
+                k.column_sums(
+                    layer.n_panels, m, layer.deltas + at * vector, run.stride, add, g_bias)
+        add = True
+        row += m
+
+
+cdef void sum_shares(
+    const Run *run, const Block *block, char *scratch, char **g, size_t *g_panel, char **g_bias,
+) noexcept nogil:
+    """The gradient of one block, of all shares, in the layer's gradient or else in scratch."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, j, at = layer.gradient_at * k.real_size
+    cdef char *shares
+    place_gradient(run, block, scratch, g, g_panel, g_bias)
+    for j in range(block.n_panels):
+        shares = run.share_gradients + at + (
+            (block.panel + j) * layer.panel_rows + block.row) * vector
+        k.sum_arrays(block.n_rows * k.lanes, run.n_shares, shares, run.share_size,
+                     g[0] + j * g_panel[0] * k.real_size)
+    if block.row == 0 and not (layer.narrow and block.panel):
+        shares = run.share_gradients + at + layer.n_panels * layer.panel_rows * vector
+        if not layer.narrow:
+            shares += block.panel * vector
+        k.sum_arrays(layer.n_bias if layer.narrow else block.n_panels * k.lanes, run.n_shares,
+                     shares, run.share_size, g_bias[0])
 
 
 cdef void step_block(
@@ -497,7 +569,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef uint64_t denormals = fastmlp_flush_denormals()
     cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
     cdef size_t chunk, batch, batch_begin, batch_end, begin_row, n_rows, row, stop, n_left, m, i
-    cdef bint first, last
+    cdef bint first, last, steps
     cdef fastmlp_step step = run.step
     cdef const Block *block
     cdef char *g
@@ -507,8 +579,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
         first = chunk % run.chunks_per_batch == 0
-        last = (chunk + 1) % run.chunks_per_batch == 0 and run.take_steps
-        last = last and run.batch_weights[batch] != 0
+        last = (chunk + 1) % run.chunks_per_batch == 0
+        steps = last and run.take_steps and run.batch_weights[batch] != 0
         batch_begin = batch * run.batch_size
         batch_end = least(run.n_rows, batch_begin + run.batch_size)
         begin_row = batch_begin + chunk % run.chunks_per_batch * run.chunk_rows
@@ -516,19 +588,27 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         n_rows = least(batch_end - begin_row, run.chunk_rows)
 
         # rows
+        for i in range(run.n_shares * <size_t>thread // <size_t>n_threads,
+                       run.n_shares * <size_t>(thread + 1) // <size_t>n_threads):
+            row = share(n_rows, k.mr, <int>i, <int>run.n_shares)
+            stop = share(n_rows, k.mr, <int>i + 1, <int>run.n_shares)
+            add_share(run, i, run.order + begin_row + row, stop - row,
+                      <size_t>thread * run.share_rows, not first, run.row_losses + row // k.mr,
+                      scratch)
         row = share(n_rows, k.mr, thread, n_threads)
         stop = share(n_rows, k.mr, thread + 1, n_threads)
         n_left = in_units(stop - row, ROW_BLOCK)
-        while row < stop:
+        while row < stop and not run.n_shares:
             m = least(stop - row, in_units(in_units(stop - row, n_left), k.mr) * k.mr)
             n_left -= n_left > 1
             forward_rows(run, run.order + begin_row + row, row, m)
-            differentiate_rows(run, run.order + begin_row + row, row, m, scratch)
+            differentiate_rows(run, run.order + begin_row + row, row, m,
+                               run.row_losses + row // k.mr, scratch)
             row += m
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
 
         # weights
-        if last:
+        if steps:
             step.scale = 1 / run.batch_weights[batch]
             step.learning_rate = run.learning_rate_init
             if run.bias_correction:
@@ -536,11 +616,15 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                 step.learning_rate /= 1 - pow(step.beta_1, run.n_steps + 1)
         for i in range(run.n_blocks):
             block = &run.blocks[i]
-            if block.middle >= low and block.middle < high:
+            if block.middle < low or block.middle >= high:
+                continue
+            if run.n_shares == 0:
                 sum_gradient(run, block, run.order + begin_row, n_rows, first, scratch, &g,
                              &g_panel, &g_bias)
-                if last:
-                    step_block(run, block, &step, g, g_panel, g_bias)
+            elif last:
+                sum_shares(run, block, scratch, &g, &g_panel, &g_bias)
+            if steps:
+                step_block(run, block, &step, g, g_panel, g_bias)
         if thread == 0:
             if first:
                 run.batch_loss = 0
@@ -548,7 +632,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                 run.batch_loss += run.row_losses[i]
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
 
-        if thread == 0 and last:
+        if thread == 0 and steps:
             squares = 0
             for i in range(run.n_blocks):
                 squares += run.squares[i]
@@ -617,7 +701,12 @@ cdef class Engine:
     optimizer : str or None
     dtype : float32 or float64
     capacity : int
-        Rows of the workspace.
+        Rows of the workspace; with shares, of each thread's part of it.
+    n_shares : int
+        Shares of a batch that have gradients of their own, or 0: the gradient of each block of
+        weights is summed over the whole batch by one thread.
+    chunk_rows : int
+        The most rows of a batch between two meetings.
     n_threads : int
         The largest team that will be asked for.
     sparse : bool
@@ -632,14 +721,15 @@ cdef class Engine:
     cdef object _kept
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
+    cdef size_t _most_rows
     cdef int n_threads
     cdef bint train
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
 
-    def __init__(self, layers, *, activation, loss, optimizer, dtype, capacity, n_threads, sparse,
-                 train):
+    def __init__(self, layers, *, activation, loss, optimizer, dtype, capacity, n_shares,
+                 chunk_rows, n_threads, sparse, train):
         cdef const fastmlp_kernels *k = kernels_of(_ISA, dtype)
         cdef Layer *layer
         cdef size_t i
@@ -673,8 +763,10 @@ cdef class Engine:
             if described["gradient"] is not None:
                 layer.gradient = address(described["gradient"])
             self.n_parameters += (layer.fan_in + 1) * layer.fan_out
-        self._make_workspace(capacity, np.dtype(dtype), sparse)
+        self._most_rows = chunk_rows
+        self._make_workspace(capacity, n_shares, np.dtype(dtype), sparse)
         if train:
+            self._make_shares(n_shares, np.dtype(dtype))
             self._cut_blocks(sparse)
             self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
         self.run.scratch_bytes = self._scratch(sparse) * k.real_size
@@ -690,10 +782,24 @@ cdef class Engine:
         self._kept.append(array)
         return address(array)
 
-    def _make_workspace(self, capacity, dtype, sparse):
+    def _make_shares(self, n_shares, dtype):
+        cdef size_t i
+        self.run.n_shares = n_shares
+        for i in range(self.run.n_layers):
+            self.layers[i].gradient_at = self.run.share_size
+            self.run.share_size += (
+                self.layers[i].n_panels * self.layers[i].panel_rows * self.run.kernels.lanes
+                + self.layers[i].n_bias)
+        if n_shares:
+            self.run.share_gradients = self._allocate(n_shares * self.run.share_size, dtype)
+
+    def _make_workspace(self, capacity, n_shares, dtype, sparse):
         cdef size_t i, lanes = self.run.kernels.lanes
         cdef Layer *layer
         capacity = in_units(capacity, lanes) * lanes
+        if n_shares:
+            self.run.share_rows = capacity
+            capacity *= self.n_threads
         self.run.capacity = capacity
         self.run.stride = (capacity + 1) * lanes
         for i in range(self.run.n_layers):
@@ -712,7 +818,7 @@ cdef class Engine:
             if self.train and i + 1 < self.run.n_layers:
                 layer.deltas = self._allocate(count, dtype)
         self.run.row_losses = <double *>self._allocate(
-            capacity // self.run.kernels.mr, np.float64)
+            in_units(self._most_rows, self.run.kernels.mr), np.float64)
 
     def _cut_blocks(self, sparse):
         cdef const fastmlp_kernels *k = self.run.kernels
@@ -802,11 +908,12 @@ cdef class Engine:
         n_batches = in_units(n_rows, batch_size)
         batch_size = least(batch_size, n_rows)
         cdef size_t lanes = self.run.kernels.lanes
-        self.run.chunks_per_batch = in_units(batch_size, self.run.capacity)
+        self.run.chunks_per_batch = in_units(batch_size, self._most_rows)
         self.run.chunk_rows = in_units(in_units(batch_size, self.run.chunks_per_batch), lanes)
-        self.run.chunk_rows *= lanes
+        self.run.chunk_rows = least(self.run.chunk_rows * lanes, self._most_rows)
         n_chunks = n_batches * self.run.chunks_per_batch
-        if take_steps and self.run.chunks_per_batch > 1 and self.layers[0].gradient is NULL:
+        if (not self.run.n_shares and self.layers[0].gradient is NULL
+                and self.run.chunks_per_batch > 1):
             raise ValueError("batches beyond the workspace need gradient arrays")
         weights = (np.full(n_batches, batch_size, dtype=np.float64) if dataset.sample_weight is None
                    else np.add.reduceat(dataset.sample_weight[order],

@@ -21,6 +21,14 @@ MIN_ROWS = 1024
 MAX_BYTES = 56 * 2**20
 PREDICT_ROWS = 64  # a thread's, in predict
 
+# A small network's batch is cut into shares of about so many rows, each with a gradient of its own,
+# as long as these gradients stay in cache: then a thread reads only activations that it wrote. The
+# number of shares must not depend on the number of threads, for the bits do on it.
+SHARE_ROWS = 64
+MAX_SHARES = 16
+SHARE_BYTES = 2**20
+SHARE_CHUNK = 2**16
+
 _forked = False
 
 
@@ -261,20 +269,27 @@ class Network:
             slots.append((coefs, intercepts))
         return slots
 
-    def _capacity(self, batch_size):
-        """Rows of the training workspace."""
+    def _plan(self, batch_size, sparse):
+        """Shares of a batch, rows of the workspace and rows of a chunk."""
+        size = sum(layer.parameters.nbytes for layer in self._layers)
+        n_shares = 1 << (batch_size // SHARE_ROWS).bit_length() >> 1
+        n_shares = min(n_shares, MAX_SHARES)
+        if n_shares > 1 and n_shares * size <= SHARE_BYTES and not sparse:
+            chunk = min(batch_size, SHARE_CHUNK)
+            return n_shares, min(-(-chunk // n_shares) + self._lanes, 2 * PREDICT_ROWS), chunk
         padded = [-(-units // self._lanes) * self._lanes for units in self.layer_units]
         row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
         rows = max(WORKSPACE_BYTES // row_bytes, min(MIN_ROWS, MAX_BYTES // row_bytes), 32)
-        return min(rows, batch_size)
+        rows = -(-min(rows, batch_size) // self._lanes) * self._lanes
+        return 0, rows, rows
 
     def _engine(self, dataset, *, train, batch_size=0, keep_gradient=False):
         if train:
-            capacity = self._capacity(batch_size)
-            keep_gradient = keep_gradient or capacity < batch_size
+            n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
+            keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
         else:
-            capacity = PREDICT_ROWS * self.n_threads
-        key = (train, keep_gradient, capacity, dataset.sparse)
+            n_shares, capacity, chunk_rows = 0, PREDICT_ROWS * self.n_threads, 0
+        key = (train, keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
         if key in self._engines:
             return self._engines[key]
         for layer in self._layers[1:] if train else ():
@@ -301,6 +316,8 @@ class Network:
             optimizer=self.optimizer,
             dtype=self.dtype,
             capacity=capacity,
+            n_shares=n_shares,
+            chunk_rows=chunk_rows,
             n_threads=self.n_threads,
             sparse=dataset.sparse,
             train=train,
