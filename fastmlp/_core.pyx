@@ -315,6 +315,7 @@ cdef enum:
     ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
     WEIGHT_BLOCK = 16   # rows of a panel in a block of weights, a multiple of every V
 
+PREDICT_ROWS = ROW_BLOCK  # rows of a thread's workspace in predict
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
 
@@ -722,6 +723,9 @@ cdef class Engine:
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
     cdef size_t _most_rows
+    # Seconds a chunk, by the team and by one thread: the faster goes on, and now and then the other
+    # is tried. The bits are the same. A team is slow where steps are tiny or cores are taken.
+    cdef double team_pace, lone_pace, next_trial
     cdef int n_threads
     cdef bint train
 
@@ -940,19 +944,27 @@ cdef class Engine:
                     * self._density(dataset) + 20.0 * <double>self.n_parameters)
         cdef int n_threads = self._team(work, self.run.chunk_rows)
         cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, 1.0))
+        cdef bint together, trial
         try:
             while chunk < n_chunks:
-                stop = least(n_chunks, chunk + at_once)
                 begin = time.perf_counter()
+                trial = n_threads > 1 and begin >= self.next_trial
+                together = n_threads > 1 and (self.team_pace <= self.lone_pace) != trial
+                stop = least(n_chunks, chunk + (in_units(at_once, 8) if trial else at_once))
                 with nogil:
-                    run_team(&self.run, False, chunk, stop, n_threads)
-                chunk = stop
-                # signals are looked at every 25 ms or so: what the next calls may take
+                    run_team(&self.run, False, chunk, stop, n_threads if together else 1)
                 elapsed = time.perf_counter() - begin
-                if elapsed > 0.05:
+                if together:
+                    self.team_pace = elapsed / (stop - chunk)
+                else:
+                    self.lone_pace = elapsed / (stop - chunk)
+                if trial:
+                    self.next_trial = begin + 30 * elapsed
+                elif elapsed > 0.05:
                     at_once = (at_once + 1) // 2
                 elif elapsed < 0.0125:
                     at_once *= 2
+                chunk = stop
                 PyErr_CheckSignals()
         finally:
             self.steps_taken = self.run.n_steps - before

@@ -19,7 +19,6 @@ from fastmlp import _core
 WORKSPACE_BYTES = 8 * 2**20
 MIN_ROWS = 1024
 MAX_BYTES = 56 * 2**20
-PREDICT_ROWS = 64  # a thread's, in predict
 
 # A small network's batch is cut into shares of about so many rows, each with a gradient of its own,
 # as long as these gradients stay in cache: then a thread reads only activations that it wrote. The
@@ -27,7 +26,8 @@ PREDICT_ROWS = 64  # a thread's, in predict
 SHARE_ROWS = 64
 MAX_SHARES = 16
 SHARE_BYTES = 2**20
-SHARE_CHUNK = 2**16
+SHARE_CHUNK = 2**16  # rows between two looks at signals
+SHARE_BLOCK = 128  # rows carried through all layers at a time
 
 _forked = False
 
@@ -276,7 +276,7 @@ class Network:
         n_shares = min(n_shares, MAX_SHARES)
         if n_shares > 1 and n_shares * size <= SHARE_BYTES and not sparse:
             chunk = min(batch_size, SHARE_CHUNK)
-            return n_shares, min(-(-chunk // n_shares) + self._lanes, 2 * PREDICT_ROWS), chunk
+            return n_shares, min(-(-chunk // n_shares) + self._lanes, SHARE_BLOCK), chunk
         padded = [-(-units // self._lanes) * self._lanes for units in self.layer_units]
         row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
         rows = max(WORKSPACE_BYTES // row_bytes, min(MIN_ROWS, MAX_BYTES // row_bytes), 32)
@@ -288,7 +288,7 @@ class Network:
             n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
             keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
         else:
-            n_shares, capacity, chunk_rows = 0, PREDICT_ROWS * self.n_threads, 0
+            n_shares, capacity, chunk_rows = 0, _core.PREDICT_ROWS * self.n_threads, 0
         key = (train, keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
         if key in self._engines:
             return self._engines[key]
