@@ -160,11 +160,12 @@ INLINE real NAME(power_of_two)(real k) {
         (integer)((uint64_t)(NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS));
 }
 
-/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 by its Taylor series (degree 13 or 7: under a
- * tenth of an ulp). */
-INLINE real NAME(reduced_expm1)(real x, real *k) {
+/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 - r by its Taylor series (to degree 13 or 7:
+ * under a tenth of an ulp). */
+INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
     *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
-    const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
+    const real high = x - *k * LN2_HIGH, r = high - *k * LN2_LOW;
+    const real low = (high - r) - *k * LN2_LOW; /* what rounding took from r */
 #if REAL_IS_DOUBLE
     real p = 1.0 / 6227020800;
     p = p * r + 1.0 / 479001600;
@@ -181,14 +182,16 @@ INLINE real NAME(reduced_expm1)(real x, real *k) {
     p = p * r + R(1.0 / 24);
     p = p * r + R(1.0 / 6);
     p = p * r + R(0.5);
-    return r + r * r * p;
+    *r_ = r;
+    return r * r * p + low;
 }
 
 INLINE real NAME(exp)(real x) {
     x = x > EXP_LIMIT ? EXP_LIMIT : x;
     x = x < -EXP_LIMIT ? -EXP_LIMIT : x;
-    real k;
-    const real p = R(1) + NAME(reduced_expm1)(x, &k);
+    real k, r;
+    const real tail = NAME(reduced_exp)(x, &k, &r);
+    const real p = R(1) + (r + tail);
     /* two factors, for 2^k itself may be out of range where the result is not */
     const real half = (k * R(0.5) + ROUNDER) - ROUNDER;
     return p * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
@@ -198,16 +201,19 @@ INLINE real NAME(exp)(real x) {
 INLINE real NAME(tanh)(real x) {
     real y = __builtin_fabs(x) * 2;
     y = y > TANH_LIMIT ? TANH_LIMIT : y;
-    real k;
-    const real p = NAME(reduced_expm1)(y, &k);
+    real k, r;
+    const real tail = NAME(reduced_exp)(y, &k, &r);
     const real scale = NAME(power_of_two)(k);
-    const real e = scale * p + (scale - R(1));
+    const real e = (scale * r + (scale - R(1))) + scale * tail;
     return __builtin_copysign(e / (e + R(2)), x);
 }
 
-INLINE real NAME(logistic)(real x) { return R(1) / (R(1) + NAME(exp)(-x)); }
+INLINE real NAME(logistic)(real x) {
+    const real e = NAME(exp)(-R(__builtin_fabs(x)));
+    return (x < 0 ? e : R(1)) / (R(1) + e);
+}
 
-/* log of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
+/* log of NaN or of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
  * log((1 + s) / (1 - s)), s = (m - 1) / (m + 1) */
 INLINE real NAME(log)(real x) {
     const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
@@ -232,7 +238,8 @@ INLINE real NAME(log)(real x) {
     p = p * z + R(2.0 / 5);
     p = p * z + R(2.0 / 3);
     const real half_square = R(0.5) * f * f;
-    return k * LN2_HIGH - ((half_square - (s * (half_square + p * z) + k * LN2_LOW)) - f);
+    const real log = k * LN2_HIGH - ((half_square - (s * (half_square + p * z) + k * LN2_LOW)) - f);
+    return x == x ? log : x;
 }
 
 static void NAME(exponential)(size_t count, void *x_) {

@@ -531,7 +531,7 @@ cdef void sum_shares(
 
 
 cdef void step_block(
-    const Run *run, const Block *block, const fastmlp_step *step, const char *g, size_t g_panel,
+    const Run *run, const Block *block, const fastmlp_step *step, char *g, size_t g_panel,
     const char *g_bias,
 ) noexcept nogil:
     """The optimizer's step on one block, and its transposed copy."""
@@ -540,6 +540,11 @@ cdef void step_block(
     cdef size_t vector = k.lanes * k.real_size, j, v, i, at, fan_out
     cdef size_t count = block.n_rows * k.lanes
     cdef double squares = 0
+    if layer.narrow and layer.fan_in % k.lanes and block.panel + block.n_panels == layer.n_panels:
+        # the lanes beyond fan_in saw what the activation makes of nothing (logistic: 1/2)
+        for i in range(block.n_rows):
+            at = ((block.n_panels - 1) * g_panel + i * k.lanes + layer.fan_in % k.lanes)
+            memset(g + at * k.real_size, 0, (k.lanes - layer.fan_in % k.lanes) * k.real_size)
     for j in range(block.n_panels):
         at = ((block.panel + j) * layer.panel_rows + block.row) * vector
         squares += k.step[run.optimizer](

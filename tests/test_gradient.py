@@ -112,7 +112,7 @@ def test_loss_and_gradient_equal_the_naive_network(
     units, coefs, intercepts, data = network_case(
         kind, activation, weighted, container, dtype, hidden
     )
-    tolerance = 1e-12 if dtype == np.float64 else 2e-5
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
     pair = [
         build(cls, kind, activation, dtype, units, coefs, intercepts)
         for cls in (Network, NaiveNetwork)
