@@ -205,7 +205,8 @@ INLINE real NAME(tanh)(real x) {
     const real tail = NAME(reduced_exp)(y, &k, &r);
     const real scale = NAME(power_of_two)(k);
     const real e = (scale * r + (scale - R(1))) + scale * tail;
-    return __builtin_copysign(e / (e + R(2)), x);
+    const real s = e + R(2), lost = e < R(2) ? e - (s - R(2)) : R(2) - (s - e), q = e / s;
+    return __builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x); /* (1 - q) / 2 = 1 / s */
 }
 
 INLINE real NAME(logistic)(real x) {
