@@ -8,7 +8,7 @@
 How it is measured
 ------------------
 - Each contender has a process of its own, that makes the same data. Both take turns, A B A B, and
-  one sleeps while the other works. Best and median over the turns are reported; the ratio is best
+  one is stopped while the other works. Best and median over the turns are reported; the ratio is best
   over best.
 - What is timed is a whole `fit`: users wait for that. The time of an epoch is the time of the fit
   divided by its epochs, so validating X and making the weights are counted. Both contenders fit
@@ -29,6 +29,7 @@ How it is measured
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -150,6 +151,7 @@ class Contender:
         return self
 
     def __exit__(self, *exception):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 
@@ -163,13 +165,14 @@ class Contender:
             epochs *= 4
 
     def take_turn(self, epochs, fits):
-        time.sleep(0.05)  # until the other contender's threads have stopped spinning
         self.turns.append(self._fit(epochs, fits))
 
     def _fit(self, epochs, fits):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps({"epochs": epochs, "fits": fits}) + "\n")
         self.process.stdin.flush()
         answer = self._answer()
+        self.process.send_signal(signal.SIGSTOP)  # its idle threads would go on turning
         self.added_bytes = answer["added_bytes"]
         if answer["ceiling"]:
             self.ceiling = max(answer["ceiling"], self.ceiling or 0)

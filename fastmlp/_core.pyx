@@ -731,6 +731,7 @@ cdef class Engine:
     # Seconds a chunk, by the team and by one thread: the faster goes on, and now and then the other
     # is tried. The bits are the same. A team is slow where steps are tiny or cores are taken.
     cdef double team_pace, lone_pace, next_trial
+    cdef int trial
     cdef int n_threads
     cdef bint train
 
@@ -949,22 +950,28 @@ cdef class Engine:
                     * self._density(dataset) + 20.0 * <double>self.n_parameters)
         cdef int n_threads = self._team(work, self.run.chunk_rows)
         cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, 1.0))
-        cdef bint together, trial
+        cdef bint together
         try:
             while chunk < n_chunks:
                 begin = time.perf_counter()
-                trial = n_threads > 1 and begin >= self.next_trial
-                together = n_threads > 1 and (self.team_pace <= self.lone_pace) != trial
-                stop = least(n_chunks, chunk + (in_units(at_once, 8) if trial else at_once))
+                if self.next_trial == 0:
+                    self.next_trial = begin + 0.002
+                elif n_threads > 1 and self.trial == 0 and begin >= self.next_trial:
+                    self.trial = 2  # slices: one to wake up, one to measure
+                together = n_threads > 1 and (self.team_pace <= self.lone_pace) != (self.trial > 0)
+                stop = least(n_chunks, chunk + (in_units(at_once, 8) if self.trial else at_once))
                 with nogil:
                     run_team(&self.run, False, chunk, stop, n_threads if together else 1)
                 elapsed = time.perf_counter() - begin
-                if together:
+                if self.trial == 2:
+                    pass
+                elif together:
                     self.team_pace = elapsed / (stop - chunk)
                 else:
                     self.lone_pace = elapsed / (stop - chunk)
-                if trial:
-                    self.next_trial = begin + 30 * elapsed
+                if self.trial:
+                    self.trial -= 1
+                    self.next_trial = begin + 60 * elapsed
                 elif elapsed > 0.05:
                     at_once = (at_once + 1) // 2
                 elif elapsed < 0.0125:
