@@ -837,9 +837,12 @@ cdef class Engine:
         blocks = []
         for i in range(self.run.n_layers):
             layer = &self.layers[i]
-            whole_panel = layer.narrow or (i == 0 and sparse)
-            n_panels = 1 if i == 0 and sparse else k.nr
-            n_rows = layer.panel_rows if whole_panel else WEIGHT_BLOCK
+            # a tile's panels wide; but one panel, and longer, where no tile is taken
+            no_tile = self.run.n_shares or (i == 0 and sparse)
+            n_panels = 1 if no_tile else k.nr
+            n_rows = 4 * WEIGHT_BLOCK if self.run.n_shares else WEIGHT_BLOCK
+            if layer.narrow or (i == 0 and sparse):
+                n_rows = layer.panel_rows
             for panel in range(0, layer.n_panels, n_panels):
                 for row in range(0, layer.panel_rows, n_rows):
                     blocks.append((i, panel, min(n_panels, layer.n_panels - panel), row,
@@ -884,7 +887,12 @@ cdef class Engine:
             raise ValueError("this network was laid out for the other kind of X, sparse or dense")
         if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
             raise ValueError("order must be a C-contiguous vector of intp")
-        if len(order) and (order.min() < 0 or order.max() >= dataset.n_samples):
+        cdef const intptr_t[::1] rows = order
+        cdef bint fits = True
+        cdef Py_ssize_t i
+        for i in range(len(order)):
+            fits &= 0 <= rows[i] < dataset.n_samples
+        if not fits:
             raise ValueError("order names rows that X lacks")
         if not self.train:
             return
