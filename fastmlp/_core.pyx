@@ -974,9 +974,9 @@ cdef class Engine:
                 if self.trial == 2:
                     pass
                 elif together:
-                    self.team_pace = elapsed / (stop - chunk)
+                    self.team_pace = pace(self.team_pace, elapsed / (stop - chunk))
                 else:
-                    self.lone_pace = elapsed / (stop - chunk)
+                    self.lone_pace = pace(self.lone_pace, elapsed / (stop - chunk))
                 if self.trial:
                     self.trial -= 1
                     self.next_trial = begin + 60 * elapsed
@@ -1022,6 +1022,11 @@ cdef class Engine:
             run_predict(&run, team)
             PyErr_CheckSignals()
         return out
+
+
+cdef inline double pace(double before, double now):
+    # a hiccup of the machine counts for a quarter
+    return now if before == 0 or now < before else 0.75 * before + 0.25 * now
 
 
 cdef void run_predict(Run *run, int n_threads):
