@@ -8,8 +8,8 @@
 How it is measured
 ------------------
 - Each contender has a process of its own, that makes the same data. Both take turns, A B A B, and
-  one is stopped while the other works. Best and median over the turns are reported; the ratio is best
-  over best.
+  one is stopped while the other works. Best and median over the turns are reported; the ratio is
+  best over best.
 - What is timed is a whole `fit`: users wait for that. The time of an epoch is the time of the fit
   divided by its epochs, so validating X and making the weights are counted. Both contenders fit
   the same number of epochs: as many as the slower one does in about --seconds. A turn of the

@@ -4,7 +4,7 @@ NaiveDataset and NaiveNetwork have the interface of fastmlp's Dataset and Networ
 their speed. Every formula is written as in the papers and in scikit-learn, every array made anew.
 """
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from scipy.sparse import issparse
@@ -96,7 +96,7 @@ class NaiveNetwork:
             out[...] = a
 
     def set_optimizer_state(self, slots):
-        self.slots = [sum(self._copied(*slot), []) for slot in slots]
+        self.slots = [list(chain(*self._copied(*slot))) for slot in slots]
 
     def get_optimizer_state(self):
         n = len(self.coefs)

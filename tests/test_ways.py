@@ -1,0 +1,92 @@
+"""The ways in which a batch is worked through: whole or in chunks, its gradient by blocks of
+weights or by shares of rows. Each against NumPy, and with the same bits for every team."""
+
+import itertools
+
+import numpy as np
+import pytest
+from fastmlp._core import Dataset
+
+from fastmlp import _network
+from naive import NaiveDataset, NaiveNetwork
+from trajectories import relative_difference
+
+# the limits in _network that bring each about, for the network below and batches of 150
+WAYS = {
+    "shares": {},
+    "shares in chunks": {"SHARE_CHUNK": 64},
+    "blocks": {"SHARE_BYTES": 0},
+    "blocks in chunks": {"SHARE_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
+}
+LOSSES = {"log_loss": 5, "binary_log_loss": 1, "squared_error": 2}
+N_SAMPLES, BATCH_SIZE = 330, 150
+STEP = {"learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
+
+
+def case(loss, dtype):
+    """layer_units, parameters, and the arguments of a Dataset: enough work for seven threads."""
+    rng = np.random.RandomState(0)
+    units = [53, 67, 35, LOSSES[loss]]
+    coefs = [
+        (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(dtype)
+        for shape in itertools.pairwise(units)
+    ]
+    intercepts = [rng.uniform(-0.5, 0.5, n).astype(dtype) for n in units[1:]]
+    X = rng.standard_normal((N_SAMPLES, units[0])).astype(dtype)
+    if loss == "log_loss":
+        y = rng.randint(0, units[-1], N_SAMPLES).astype(np.int32)
+    elif loss == "binary_log_loss":
+        y = rng.randint(0, 2, (N_SAMPLES, 1)).astype(np.uint8)
+    else:
+        y = rng.standard_normal((N_SAMPLES, units[-1])).astype(dtype)
+    return units, coefs, intercepts, (X, y, rng.uniform(0.5, 2, N_SAMPLES))
+
+
+def trained(cls, dataset_cls, loss, dtype, **params):
+    """Loss of an epoch, parameters after it, and the loss and gradient of all rows there."""
+    units, coefs, intercepts, data = case(loss, dtype)
+    network = cls(units, activation="tanh", loss=loss, dtype=dtype, optimizer="adam", **params)
+    network.set_parameters(coefs, intercepts)
+    dataset = dataset_cls(*data)
+    order = np.random.RandomState(1).permutation(N_SAMPLES).astype(np.intp)
+    found = [np.float64(network.train(dataset, order, BATCH_SIZE, alpha=0.1, step=dict(STEP)))]
+    for method in (network.get_parameters, lambda *g: network.loss_and_gradient(dataset, 0.1, g)):
+        arrays = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
+        result = method(*arrays)
+        found += [*arrays[0], *arrays[1], np.float64(result or 0)]
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_way_agrees_with_numpy_and_with_itself(loss, way, dtype, monkeypatch):
+    for name, value in WAYS[way].items():
+        monkeypatch.setattr(_network, name, value)
+    expected = trained(NaiveNetwork, NaiveDataset, loss, dtype)
+    runs = [trained(_network.Network, Dataset, loss, dtype, n_threads=n) for n in (1, 2, 3, 7)]
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    for a, b in zip(runs[0], expected, strict=True):
+        assert relative_difference(a, b) < tolerance
+    for run in runs[1:]:
+        assert [a.tobytes() for a in run] == [a.tobytes() for a in runs[0]]
+
+
+def test_the_limits_bring_the_ways_about(monkeypatch):
+    """So that the test above cannot come to test one way four times."""
+    found = {}
+    for way, limits in WAYS.items():
+        with monkeypatch.context() as patch:
+            for name, value in limits.items():
+                patch.setattr(_network, name, value)
+            units = case("log_loss", np.float64)[0]
+            network = _network.Network(
+                units, activation="tanh", loss="log_loss", dtype=np.float64, optimizer="adam"
+            )
+            n_shares, _, chunk_rows = network._plan(BATCH_SIZE, sparse=False)
+            found[way] = (n_shares > 0, chunk_rows < BATCH_SIZE)
+    assert found == {
+        "shares": (True, False),
+        "shares in chunks": (True, True),
+        "blocks": (False, False),
+        "blocks in chunks": (False, True),
+    }
