@@ -35,7 +35,7 @@ bench: $(VENV)/built $(VENV)/extra-bench
 lint: $(VENV)/extra-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/cython-lint fastmlp
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint fastmlp
 	@$(BIN)/clang-format --dry-run --Werror csrc/*.c csrc/*.h
 
 format: $(VENV)/extra-lint

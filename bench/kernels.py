@@ -48,6 +48,7 @@ PROTOTYPES = {
     "loss": "nnpnppp",
     "step": "npdpppp",
     "sum_squares": "np",
+    "sum_arrays": "nnpnp",
     "exponential": "np",
     "logarithm": "np",
     "multiply_adds": "np",
@@ -191,6 +192,7 @@ def cases(table, dtype):
         x = reals(COUNT)
         add(name, [COUNT, x], elements=COUNT, in_place=x)
     add("sum_squares", [COUNT, reals(COUNT)], elements=COUNT)
+    add("sum_arrays", [COUNT, 2, reals(2, COUNT), COUNT, reals(COUNT)], elements=COUNT)
 
     n = 1024  # outputs: with 10, the call would take longer than the kernel
     targets = {

@@ -558,17 +558,19 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
 
 /* ------------------------------------------------------------------------- moving data */
 
-/* n reals from n sources side by side; a constant n makes one vector move of it */
+/* n reals from n sources side by side, n a constant power of two */
 #define MOVE(n, source, from, to)                                                                  \
     do {                                                                                           \
-        source values[VECTOR_BYTES / sizeof(REAL)];                                                \
-        __builtin_memcpy(values, from, (n) * sizeof(source));                                      \
-        for (size_t lane = 0; lane < (n); lane++)                                                  \
-            (to)[lane] = (real)values[lane];                                                       \
+        typedef source sources __attribute__((vector_size((n) * sizeof(source))));                 \
+        typedef real reals __attribute__((vector_size((n) * sizeof(real))));                       \
+        sources values;                                                                            \
+        __builtin_memcpy(&values, from, sizeof values);                                            \
+        const reals converted = __builtin_convertvector(values, reals);                            \
+        __builtin_memcpy(to, &converted, sizeof converted);                                        \
     } while (0)
 #define MOVE_PART(n, source)                                                                       \
     if ((n) < V && left & (n)) {                                                                   \
-        MOVE(((n) < V ? (n) : 1), source, from, to);                                               \
+        MOVE(n, source, from, to);                                                                 \
         from += (n) * sizeof(source), to += (n);                                                   \
     }
 
@@ -593,7 +595,7 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
             __builtin_prefetch(later + 64);                                                        \
             size_t left = n;                                                                       \
             for (; left >= V; left -= V, from += V * sizeof(source), to += a_panel)                \
-                MOVE(V, source, from, to);                                                         \
+                MOVE(VECTOR_BYTES / sizeof(REAL), source, from, to);                               \
             MOVE_PART(8, source)                                                                   \
             MOVE_PART(4, source)                                                                   \
             MOVE_PART(2, source)                                                                   \

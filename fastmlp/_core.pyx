@@ -193,6 +193,7 @@ def kernel_table(isa_name, dtype):
         "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
         "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
         "sum_squares": <uintptr_t>k.sum_squares,
+        "sum_arrays": <uintptr_t>k.sum_arrays,
         "exponential": <uintptr_t>k.exponential,
         "logarithm": <uintptr_t>k.logarithm,
         "multiply_adds": <uintptr_t>k.multiply_adds,

@@ -382,6 +382,18 @@ def test_sum_squares(kernels):
         np.testing.assert_allclose(found, (w.astype(float) ** 2).sum(), rtol=rtol)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 16])
+def test_sum_arrays_adds_in_order(kernels, n):
+    for panels in (0, 1, 5):
+        count, distance = panels * kernels.lanes, (panels + 2) * kernels.lanes
+        arrays, out = kernels.aligned(draw(kernels, n, distance)), kernels.zeros(distance)
+        kernels.call("sum_arrays", count, n, arrays, distance, out)
+        expected = np.zeros(distance, kernels.dtype)
+        for array in arrays:
+            expected[:count] += array[:count]
+        np.testing.assert_array_equal(out, expected)
+
+
 def test_multiply_adds_counts_its_flops(kernels):
     counts = [kernels.call("multiply_adds", n, kernels.zeros(64)) for n in (1, 10, 1000)]
     assert counts[0] >= 2 * kernels.lanes
