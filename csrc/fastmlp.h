@@ -10,8 +10,8 @@
  * m, n, k, mr, nr are BLIS's words: the product is (m, k) times (k, n), its register tile mr rows
  * by nr vectors.
  *
- * Every array in panels is aligned to a vector. Sums run over k in rising order, whatever the tile:
- * an element's bits depend neither on its neighbours nor on who computes it.
+ * Every array in panels is aligned to a vector. Sums run over k in an order that k alone fixes: an
+ * element's bits depend neither on its neighbours nor on who computes it.
  */
 #ifndef FASTMLP_H
 #define FASTMLP_H

@@ -9,6 +9,13 @@
 #ifndef FASTMLP_KERNELS_H
 #define FASTMLP_KERNELS_H
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 9
+#error "fastmlp needs GCC 9 or newer, or Clang"
+#endif
+#if FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
+#error "fastmlp needs float and double arithmetic without excess precision (on x86: SSE2)"
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define PRAGMA(x) _Pragma(#x)
 
@@ -42,10 +49,10 @@
 typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 #if REAL_IS_DOUBLE
 typedef int64_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
-typedef int64_t NAME(integer);
+typedef uint64_t NAME(integer);
 #else
 typedef int32_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
-typedef int32_t NAME(integer);
+typedef uint32_t NAME(integer);
 #endif
 /* ------------------------------------------------------------------------- vectors */
 
@@ -109,10 +116,10 @@ INLINE size_t NAME(tile_rows)(size_t left) {
      : (rows) >= 2           ? tile(2, n, __VA_ARGS__)                                             \
                              : tile(1, n, __VA_ARGS__))
 #define TILE(rows, n, tile, ...)                                                                   \
-    (NR > 3 && (n) == 4 ? TILE_ROWS((NR > 3 ? 4 : 1), rows, tile, __VA_ARGS__)                     \
-     : (n) == 3         ? TILE_ROWS(3, rows, tile, __VA_ARGS__)                                    \
-     : (n) == 2         ? TILE_ROWS(2, rows, tile, __VA_ARGS__)                                    \
-                        : TILE_ROWS(1, rows, tile, __VA_ARGS__))
+    (NR > 3 && (n) == 4   ? TILE_ROWS((NR > 3 ? 4 : 1), rows, tile, __VA_ARGS__)                   \
+     : NR > 2 && (n) == 3 ? TILE_ROWS((NR > 2 ? 3 : 1), rows, tile, __VA_ARGS__)                   \
+     : (n) == 2           ? TILE_ROWS(2, rows, tile, __VA_ARGS__)                                  \
+                          : TILE_ROWS(1, rows, tile, __VA_ARGS__))
 
 #define FOR_TILE(m, n)                                                                             \
     UNROLL(16) for (int i = 0; i < (m); i++) UNROLL(8) for (int j = 0; j < (n); j++)
@@ -131,6 +138,7 @@ INLINE size_t NAME(tile_rows)(size_t left) {
 #define TANH_LIMIT 44.0
 #define SQUARE_ROOT __builtin_sqrt
 #define EPSILON DBL_EPSILON
+#define SMALLEST DBL_MIN /* that is not flushed to zero */
 #else
 #define ROUNDER 0x1.8p23f
 #define MANTISSA_BITS 23
@@ -141,6 +149,7 @@ INLINE size_t NAME(tile_rows)(size_t left) {
 #define TANH_LIMIT 20.0f
 #define SQUARE_ROOT __builtin_sqrtf
 #define EPSILON FLT_EPSILON
+#define SMALLEST FLT_MIN
 #endif
 #define R(x) ((real)(x))
 
@@ -156,8 +165,7 @@ INLINE real NAME(from_bits)(integer i) {
 }
 /* 2^k for a whole number k in the normal range */
 INLINE real NAME(power_of_two)(real k) {
-    return NAME(from_bits)(
-        (integer)((uint64_t)(NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS));
+    return NAME(from_bits)((NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS);
 }
 
 /* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 - r by its Taylor series (to degree 13 or 7:
@@ -219,10 +227,9 @@ INLINE real NAME(logistic)(real x) {
 INLINE real NAME(log)(real x) {
     const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
     const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
-    const integer exponent = (integer)((uint64_t)offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
+    const integer exponent = (offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
     const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
-    const real m = NAME(from_bits)(
-        NAME(bits)(x) - (integer)((uint64_t)(exponent - EXPONENT_BIAS) << MANTISSA_BITS));
+    const real m = NAME(from_bits)(NAME(bits)(x) - ((exponent - EXPONENT_BIAS) << MANTISSA_BITS));
     const real f = m - R(1), s = f / (f + R(2)), z = s * s;
 #if REAL_IS_DOUBLE
     real p = 2.0 / 21;
@@ -850,7 +857,7 @@ static double NAME(adam)(size_t count, const fastmlp_step *step, double l2, cons
     real *restrict w = w_, *restrict m = m_, *restrict v = v_;
     const double squares = NAME(sum_squares)(count, w);
     const real decay = (real)l2, scale = (real)step->scale, rate = (real)step->learning_rate,
-               epsilon = (real)step->epsilon;
+               epsilon = (real)(step->epsilon > SMALLEST ? step->epsilon : SMALLEST);
     const real keep_m = (real)step->beta_1, new_m = (real)(1 - step->beta_1);
     const real keep_v = (real)step->beta_2, new_v = (real)(1 - step->beta_2);
     for (size_t i = 0; i < count; i++) {
@@ -926,6 +933,7 @@ const fastmlp_kernels NAME(kernels) = {
 #undef CSR_FORWARD
 #undef DERIVATIVE_ENTRY
 #undef EPSILON
+#undef SMALLEST
 #undef EXPONENT_BIAS
 #undef EXP_LIMIT
 #undef FOR_TILE

@@ -94,7 +94,7 @@ cdef struct Layer:
     bint narrow                         # weights lie along fan_in, outputs in columns
     size_t n_panels, panel_rows         # of weights, along fan_out; narrow: along fan_in
     char *weights                       # (n_panels, panel_rows, V)
-    char *bias                          # (n_panels, V); narrow: (fan_out)
+    char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
     size_t n_bias                       # reals in bias
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     char *state[2]                      # as weights and bias, one after the other
@@ -127,7 +127,7 @@ cdef struct Run:
     size_t n_rows, batch_size, chunk_rows, chunks_per_batch
     const double *batch_weights         # IN  (n_batches) sums of sample weights
     bint take_steps, bias_correction
-    double alpha, learning_rate_init
+    double alpha, base_rate             # base: before Adam's bias correction
     fastmlp_step step
     uint64_t n_steps                    # taken so far
     # the blocks of weights

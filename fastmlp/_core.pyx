@@ -2,12 +2,15 @@
 #
 # A team of threads works through a pass, chunk by chunk of samples, in two phases:
 #
-#   rows      each thread takes a share of the chunk's rows, block by block: gathers them, carries
+#   rows      each thread takes its part of the chunk's rows, block by block: gathers them, carries
 #             them forward through all layers, takes the loss, carries the delta back
 #   meeting
-#   weights   each thread takes a share of the blocks of weights: sums the gradient over the chunk's
+#   weights   each thread takes its part of the blocks of weights: sums the gradient over the chunk's
 #             rows and, in the batch's last chunk, takes the optimizer's step at once
 #   meeting
+#
+# In small networks the gradient is summed in the first phase already, of each share of the rows by
+# itself, while the activations lie in cache; the second adds the shares' gradients in their order.
 #
 # Rows own activations and deltas, weights own gradients: every element is computed by one thread in
 # one fixed order, so its bits do not depend on how many threads there are.
@@ -533,7 +536,7 @@ cdef void sum_shares(
 
 cdef void step_block(
     const Run *run, const Block *block, const fastmlp_step *step, char *g, size_t g_panel,
-    const char *g_bias,
+    char *g_bias,
 ) noexcept nogil:
     """The optimizer's step on one block, and its transposed copy."""
     cdef const fastmlp_kernels *k = run.kernels
@@ -550,7 +553,7 @@ cdef void step_block(
         at = ((block.panel + j) * layer.panel_rows + block.row) * vector
         squares += k.step[run.optimizer](
             count, step, run.alpha, g + j * g_panel * k.real_size, layer.weights + at,
-            layer.state[0] + at, layer.state[1] + at)
+            layer.state[0] + at, NULL if layer.state[1] is NULL else layer.state[1] + at)
         if layer.transposed is not NULL and not layer.narrow:
             fan_out = least(k.lanes, layer.fan_out - (block.panel + j) * k.lanes)
             for v in range(in_units(block.n_rows, k.lanes)):
@@ -563,10 +566,13 @@ cdef void step_block(
     if block.row == 0 and not (layer.narrow and block.panel):
         at = 0 if layer.narrow else block.panel * k.lanes
         count = layer.n_bias if layer.narrow else block.n_panels * k.lanes
+        if layer.narrow:
+            memset(g_bias + layer.fan_out * k.real_size, 0,
+                   (layer.n_bias - layer.fan_out) * k.real_size)
         i = layer.n_panels * layer.panel_rows * vector + at * k.real_size
         k.step[run.optimizer](
             count, step, 0, g_bias, layer.bias + at * k.real_size, layer.state[0] + i,
-            layer.state[1] + i)
+            NULL if layer.state[1] is NULL else layer.state[1] + i)
 
 
 cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_threads) noexcept nogil:
@@ -617,7 +623,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         # weights
         if steps:
             step.scale = 1 / run.batch_weights[batch]
-            step.learning_rate = run.learning_rate_init
+            step.learning_rate = run.base_rate
             if run.bias_correction:
                 step.learning_rate *= sqrt(1 - pow(step.beta_2, run.n_steps + 1))
                 step.learning_rate /= 1 - pow(step.beta_1, run.n_steps + 1)
@@ -917,6 +923,7 @@ cdef class Engine:
         weighted sum. Raises KeyboardInterrupt between chunks, the parameters those after the last
         whole step; `steps_taken` counts them.
         """
+        self.steps_taken = 0
         self._check(dataset, order)
         if not self.train:
             raise ValueError("this network was laid out to predict only")
@@ -947,7 +954,7 @@ cdef class Engine:
         self.run.alpha = alpha
         self.run.total_loss = 0
         self.run.n_steps = step.get("t", 0)
-        self.run.learning_rate_init = step.get("learning_rate_init", step.get("learning_rate", 0))
+        self.run.base_rate = step.get("learning_rate_init", step.get("learning_rate", 0))
         self.run.step.momentum = step.get("momentum", 0)
         self.run.step.nesterov = step.get("nesterov", False)
         self.run.step.beta_1, self.run.step.beta_2 = step.get("beta_1", 0), step.get("beta_2", 0)
@@ -958,6 +965,8 @@ cdef class Engine:
             work = (6.0 * <double>self.n_parameters * <double>n_rows / <double>n_chunks
                     * self._density(dataset) + 20.0 * <double>self.n_parameters)
         cdef int n_threads = self._team(work, self.run.chunk_rows)
+        if self.run.n_shares:
+            n_threads = min(n_threads, <int>self.run.n_shares)
         cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, 1.0))
         cdef bint together
         try:
@@ -989,7 +998,7 @@ cdef class Engine:
                 PyErr_CheckSignals()
         finally:
             self.steps_taken = self.run.n_steps - before
-            self.run.samples.x = NULL
+            memset(&self.run.samples, 0, sizeof(Samples))
         if take_steps:
             return self.run.total_loss, self.steps_taken
         return self.run.batch_loss, weights.sum()
@@ -1003,13 +1012,16 @@ cdef class Engine:
         cdef Layer *last = &self.layers[self.run.n_layers - 1]
         cdef size_t n_rows = len(order), begin = 0
         cdef Run run = self.run
+        cdef int team
         dtype = np.float64 if run.kernels.real_size == 8 else np.float32
         out = np.empty((n_rows, last.fan_out), dtype=dtype)
         if n_rows == 0:
             return out
         cdef const intptr_t[::1] rows = order
         cdef double work = 2.0 * <double>self.n_parameters
-        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / work)
+        if dataset.sparse:
+            work = max(1.0, work * self._density(dataset))
+        cdef size_t at_once = <size_t>max(<double>run.capacity, FLOPS_AT_ONCE / work)
         cdef char *predictions = address(out)
         run.samples = dataset.samples
         while begin < n_rows:
@@ -1020,7 +1032,8 @@ cdef class Engine:
             n_threads = min(n_threads, <int>(run.capacity // ROW_BLOCK))
             team = max(1, n_threads)
             begin += run.n_rows
-            run_predict(&run, team)
+            with nogil:
+                run_team(&run, True, 0, 0, team)
             PyErr_CheckSignals()
         return out
 
@@ -1028,8 +1041,3 @@ cdef class Engine:
 cdef inline double pace(double before, double now):
     # a hiccup of the machine counts for a quarter
     return now if before == 0 or now < before else 0.75 * before + 0.25 * now
-
-
-cdef void run_predict(Run *run, int n_threads):
-    with nogil:
-        run_team(run, True, 0, 0, n_threads)

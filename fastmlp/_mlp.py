@@ -35,7 +35,7 @@ from sklearn.utils.validation import (
 from . import _docs
 from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from ._network import Network, effective_n_threads
-from ._training import fit_lbfgs, fit_stochastic, initial_parameters
+from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic, initial_parameters
 from ._version import __version__
 
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
@@ -219,6 +219,13 @@ class _BaseMLP(BaseEstimator):
                 n_threads=effective_n_threads(self.n_threads),
             )
             network.set_parameters(coefs, intercepts)
+            # all the memory that training will need, so that a lack of it is found here
+            batch_size = len(order)
+            if stochastic:
+                batch_size = clipped_batch_size(self.batch_size, len(order))
+            network.prepare(
+                dataset, batch_size, whole_gradient=not stochastic, predict=validate is not None
+            )
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = OUT_ACTIVATIONS[loss]
             self.coefs_, self.intercepts_ = coefs, intercepts
@@ -231,6 +238,7 @@ class _BaseMLP(BaseEstimator):
                 order,
                 coefs,
                 intercepts,
+                batch_size=batch_size,
                 validate=validate,
                 incremental=incremental,
             )

@@ -29,6 +29,10 @@ SHARE_BYTES = 2**20
 SHARE_CHUNK = 2**16  # rows between two looks at signals
 SHARE_BLOCK = 128  # rows carried through all layers at a time
 
+# More than these, and than four a core, are not started whatever is asked for: the result would be
+# the same, and an OpenMP that cannot have its threads ends the process.
+MOST_THREADS = 64
+
 _forked = False
 
 
@@ -73,7 +77,7 @@ def effective_n_threads(n_threads):
     if _forked or not _core.openmp():
         return 1
     if n_threads is not None and n_threads > 0:
-        return n_threads
+        return min(n_threads, max(MOST_THREADS, 4 * _physical_cores()))
     available = _core.max_threads()
     if not os.getenv("OMP_NUM_THREADS"):
         available = min(available, _physical_cores())
@@ -278,6 +282,8 @@ class Network:
             chunk = min(batch_size, SHARE_CHUNK)
             return n_shares, min(-(-chunk // n_shares) + self._lanes, SHARE_BLOCK), chunk
         padded = [-(-units // self._lanes) * self._lanes for units in self.layer_units]
+        if sparse:
+            padded[0] = 0
         row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
         rows = max(WORKSPACE_BYTES // row_bytes, min(MIN_ROWS, MAX_BYTES // row_bytes), 32)
         rows = -(-min(rows, batch_size) // self._lanes) * self._lanes
@@ -323,6 +329,14 @@ class Network:
             train=train,
         )
         return self._engines[key]
+
+    def prepare(self, dataset, batch_size, *, whole_gradient=False, predict=False):
+        """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
+        be had is missed before the work begins. whole_gradient: also what `loss_and_gradient`
+        needs; predict: also what `predict` does."""
+        self._engine(dataset, train=True, batch_size=batch_size, keep_gradient=whole_gradient)
+        if predict:
+            self._engine(dataset, train=False)
 
     def train(self, dataset, order, batch_size, *, alpha, step):
         """One pass over the rows `order` of the data set, a step after each batch.
@@ -388,7 +402,8 @@ class Network:
         ):
             weights = layer.weights(flat)
             parameters = layer.weights(layer.parameters)
-            squares += float(np.vdot(parameters, parameters))
+            # not a dot product: BLAS cuts it up by its number of threads
+            squares += float(np.einsum("prv,prv->", parameters, parameters, dtype=np.float64))
             weights += alpha * parameters
             flat /= weight
             layer.store(flat, coef, intercept)

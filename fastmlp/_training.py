@@ -205,7 +205,8 @@ class Progress:
         )
 
 
-def _batch_size(batch_size, n_samples):
+def clipped_batch_size(batch_size, n_samples):
+    """Rows of a batch: the estimator's parameter, clipped to the samples with a warning."""
     if batch_size == "auto":
         return min(200, n_samples)
     if batch_size > n_samples:
@@ -216,9 +217,21 @@ def _batch_size(batch_size, n_samples):
 
 
 def fit_stochastic(
-    est, network, dataset, order, coefs, intercepts, *, validate=None, incremental=False
+    est,
+    network,
+    dataset,
+    order,
+    coefs,
+    intercepts,
+    *,
+    batch_size,
+    validate=None,
+    incremental=False,
 ):
     """Train with mini-batch SGD or Adam until the stopping rule, `max_iter` or Ctrl-C ends it.
+
+    Whatever else ends it (a warning made an error, a signal handler that raises), weights,
+    optimizer state and counts are those after the last whole step.
 
     Parameters
     ----------
@@ -231,6 +244,8 @@ def fit_stochastic(
         Rows to train on; shuffled in place.
     coefs, intercepts : list of ndarray
         Starting weights on entry; on return the last weights, or with `validate` the best ones.
+    batch_size : int
+        At most ``len(order)``.
     validate : callable or None
         Maps a Network to its validation score.
     incremental : bool
@@ -239,7 +254,9 @@ def fit_stochastic(
     n_samples = len(order)
     optimizer = OptimizerState.of(est) if incremental else OptimizerState(est)
     optimizer.load_into(network, coefs[0].dtype)
-    batch_size = _batch_size(est.batch_size, n_samples)
+    spare = (
+        [[np.empty_like(a) for a in arrays] for arrays in (coefs, intercepts)] if validate else None
+    )
     progress = Progress(est, validate)
     est._optimizer = optimizer
     est.n_iter_ = 0
@@ -248,6 +265,7 @@ def fit_stochastic(
             if est.shuffle:
                 # The draws and rows of sklearn.utils.shuffle(order), without its temporaries.
                 est._random_state.shuffle(order)
+            network.n_steps = 0
             try:
                 loss_sum = network.train(
                     dataset,
@@ -265,7 +283,8 @@ def fit_stochastic(
             if est.verbose:
                 print("Iteration %d, loss = %.8f" % (est.n_iter_, est.loss_))
             if progress.update(network):
-                network.get_parameters(coefs, intercepts)
+                network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
+                coefs[:], intercepts[:], spare = *spare, [coefs[:], intercepts[:]]
             optimizer.end_epoch(est)
             if message := progress.plateau:
                 if optimizer.on_plateau(est, message):
@@ -280,9 +299,10 @@ def fit_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
-    if validate is None:
-        network.get_parameters(coefs, intercepts)
-    optimizer.slots = network.get_optimizer_state()
+    finally:
+        if validate is None:
+            network.get_parameters(coefs, intercepts)
+        optimizer.slots = network.get_optimizer_state()
 
 
 def _views(vector, coefs, intercepts):
@@ -342,11 +362,13 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
             callback=accept,
             options=options,
         )
-        accepted = result.x
-        est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
-        est.loss_ = result.fun
+        accepted, est.loss_ = result.x, result.fun
+        est.n_iter_ = min(result.nit, est.max_iter)
+        _check_optimize_result("lbfgs", result, est.max_iter)  # warns, unless it converged
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
-    point[:] = accepted
-    for array, view in zip([*coefs, *intercepts], [*parameters[0], *parameters[1]], strict=True):
-        array[...] = view
+    finally:
+        point[:] = accepted
+        views = [*parameters[0], *parameters[1]]
+        for array, view in zip([*coefs, *intercepts], views, strict=True):
+            array[...] = view
