@@ -5,8 +5,8 @@
 #   rows      each thread takes its part of the chunk's rows, block by block: gathers them, carries
 #             them forward through all layers, takes the loss, carries the delta back
 #   meeting
-#   weights   each thread takes its part of the blocks of weights: sums the gradient over the chunk's
-#             rows and, in the batch's last chunk, takes the optimizer's step at once
+#   weights   each thread takes its part of the blocks of weights: sums the gradient over the
+#             chunk's rows and, in the batch's last chunk, takes the optimizer's step at once
 #   meeting
 #
 # In small networks the gradient is summed in the first phase already, of each share of the rows by
