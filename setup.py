@@ -39,6 +39,7 @@ core = Extension(
     extra_compile_args=[
         "-std=gnu11",
         "-O3",
+        "-g0",
         "-fno-math-errno",
         "-fno-trapping-math",
         "-ffp-contract=fast",

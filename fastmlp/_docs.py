@@ -120,11 +120,12 @@ loss_ : float
         Smallest loss of an epoch; None with `early_stopping`. Not set by
         'lbfgs'.
 
-    loss_curve_ : list of float, of length `n_iter_`
+    loss_curve_ : list of float
         Loss of each epoch: the mean over its batches, each taken before its
-        step. A warm start appends to it. Not set by 'lbfgs'.
+        step. Of length `n_iter_`, but warm starts and `partial_fit` append to
+        it. Not set by 'lbfgs'.
 
-    validation_scores_ : list of float, of length `n_iter_`, or None
+    validation_scores_ : list of float, as long as `loss_curve_`, or None
         {score} on the validation set after each epoch; None without
         `early_stopping`. Not set by 'lbfgs'.
 
@@ -133,8 +134,8 @@ loss_ : float
         kept. None without `early_stopping`. Not set by 'lbfgs'.
 
     t_ : int
-        Number of training samples seen, `n_iter_` times the training set; 0
-        with 'lbfgs'.
+        Number of training samples seen in all epochs, those of earlier calls
+        counted where training went on from them; 0 with 'lbfgs'.
 
     coefs_ : list of ndarray, of length n_layers - 1
         Weights of each layer, of shape (fan_in, fan_out).

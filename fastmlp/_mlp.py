@@ -515,7 +515,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         self._check_classes(y, incremental, classes)
         kind = self._label_binarizer.y_type_
         if kind.startswith("multilabel"):
-            y = self._label_binarizer.transform(y).astype(bool).view(np.uint8)
+            y = np.ascontiguousarray(self._label_binarizer.transform(y).astype(bool)).view(np.uint8)
             return y, y.shape[1]
         if y.ndim != 1:
             raise ValueError("The object was not fitted with multilabel input.")

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
+from fastmlp import MLPClassifier
 from problems import KINDS, bits, ours, outputs, problem, theirs
 
 NUMBERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
@@ -304,3 +305,15 @@ def test_a_sparse_X_is_not_made_dense():
     model = ours("binary", max_iter=1, hidden_layer_sizes=(4,), batch_size=50)
     assert peak_of(lambda: model.fit(X, y)) < X.shape[0] * X.shape[1]
     assert peak_of(lambda: model.predict(X)) < X.shape[0] * X.shape[1]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_multilabel_targets_of_any_layout(solver, dtype):
+    """A frame of labels is Fortran-contiguous."""
+    X, y = problem("multilabel", dtype=dtype)
+    params = {"hidden_layer_sizes": 7, "max_iter": 3, "random_state": 0, "solver": solver}
+    expected = bits(MLPClassifier(**params).fit(X, y), X)
+    strided = np.repeat(y, 2, axis=1)[:, ::2]
+    frame = pd.DataFrame(np.asfortranarray(y))
+    for layout in (np.asfortranarray(y), y.astype(float, order="F"), strided, frame, frame == 1):
+        assert bits(MLPClassifier(**params).fit(X, layout), X) == expected
