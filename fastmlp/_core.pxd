@@ -138,6 +138,7 @@ cdef struct Run:
     double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows
     char *scratch                       # (n_threads, scratch_bytes)
     size_t scratch_bytes
+    double *clocks                      # OUT (n_threads, N_CLOCK), or NULL
     double batch_loss                   # of the chunks so far
     double total_loss                   # OUT sum over batches of loss * rows
     int arrived                         # threads at the meeting under way, and meetings held

@@ -56,11 +56,11 @@ cdef extern from *:
     static inline int fastmlp_max_threads(void) { return 1; }
     #endif
 
+    #include <time.h>
     #ifdef _WIN32
     #include <windows.h>
     static inline void fastmlp_nap(void) { Sleep(0); }
     #else
-    #include <time.h>
     static inline void fastmlp_nap(void) {
         struct timespec nap = {0, 20000};
         nanosleep(&nap, NULL);
@@ -73,6 +73,16 @@ cdef extern from *:
     #else
     #define FASTMLP_PAUSE() (void)0
     #endif
+
+    /* Adds the seconds since the last lap to clock[phase]; NULL: nobody asks. */
+    static inline void fastmlp_lap(double *clock, int phase) {
+        if (!clock) return;
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        const double last = clock[0];
+        clock[0] = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+        clock[phase] += phase ? clock[0] - last : 0;
+    }
 
     /* Waits until all n threads of a team have come here. Some 50 us of turning, then naps: a core
      * left idle goes to the thread we wait for, if another process has taken its own. OpenMP's
@@ -102,6 +112,7 @@ cdef extern from *:
     const int fastmlp_optimizer_slots[]
     const char *FASTMLP_COMPILER
     int FASTMLP_OPENMP
+    void fastmlp_lap(double *clock, int phase) noexcept nogil
     void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
     int fastmlp_team_size() noexcept nogil
     int fastmlp_max_threads() noexcept nogil
@@ -318,7 +329,17 @@ cdef class Dataset:
 cdef enum:
     ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
     WEIGHT_BLOCK = 16   # rows of a panel in a block of weights, a multiple of every V
+    # what a thread's clock tells apart, after the time of the last lap
+    GATHER = 1
+    FORWARD = 2
+    LOSS = 3
+    DELTA = 4
+    GRADIENT = 5
+    STEP = 6
+    WAIT = 7
+    N_CLOCK = 8
 
+PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
 PREDICT_ROWS = ROW_BLOCK  # rows of a thread's workspace in predict
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
@@ -343,6 +364,7 @@ cdef void forward_rows(
     const intptr_t *rows,       # IN  (m) row numbers
     size_t at,                  # first row of the workspace, a multiple of mr
     size_t m,
+    double *clock,
 ) noexcept nogil:
     """Gathers m rows and carries them to the last layer's pre-activations."""
     cdef const fastmlp_kernels *k = run.kernels
@@ -353,6 +375,7 @@ cdef void forward_rows(
         k.gather[run.samples.source](
             m, run.layers[0].fan_in, run.samples.x, rows, run.samples.row_stride,
             run.samples.column_stride, run.layers[0].inputs + at * vector, run.stride)
+    fastmlp_lap(clock, GATHER)
     for l in range(run.n_layers):
         layer = &run.layers[l]
         activation = run.activation if l + 1 < run.n_layers else 0
@@ -368,6 +391,7 @@ cdef void forward_rows(
             k.forward(
                 m, layer.n_panels, layer.fan_in, layer.inputs + at * vector, run.stride,
                 layer.weights, layer.bias, activation, layer.outputs + at * vector, run.stride)
+    fastmlp_lap(clock, FORWARD)
 
 
 cdef inline char *columns_of(const Run *run, size_t row, char *scratch, size_t *ldz) noexcept nogil:
@@ -390,6 +414,7 @@ cdef void differentiate_rows(
     size_t m,
     double *losses,             # OUT (m / mr)
     char *scratch,
+    double *clock,
 ) noexcept nogil:
     """The loss of m rows, and its derivative by the pre-activations of every layer."""
     cdef const fastmlp_kernels *k = run.kernels
@@ -406,6 +431,7 @@ cdef void differentiate_rows(
             run.samples.weights)
         if not last.narrow:
             k.from_columns(last.fan_out, z, last.outputs + (at + i) * vector, run.stride)
+    fastmlp_lap(clock, LOSS)
     for l in range(run.n_layers - 1, 0, -1):
         layer = &run.layers[l]
         below = &run.layers[l - 1]
@@ -418,6 +444,7 @@ cdef void differentiate_rows(
                 m, below.n_panels, layer.fan_out, layer.deltas + at * vector, run.stride,
                 layer.transposed, run.activation, below.outputs + at * vector,
                 below.deltas + at * vector, run.stride)
+    fastmlp_lap(clock, DELTA)
 
 
 cdef void place_gradient(
@@ -475,7 +502,7 @@ cdef void sum_gradient(
 
 cdef void add_share(
     const Run *run, size_t share_index, const intptr_t *rows, size_t n_rows, size_t at, bint add,
-    double *losses, char *scratch,
+    double *losses, char *scratch, double *clock,
 ) noexcept nogil:
     """Carries a share's rows, a few at a time, through the network and back and sums the gradient
     of all layers while they lie in cache."""
@@ -489,8 +516,8 @@ cdef void add_share(
         memset(gradient, 0, run.share_size * k.real_size)
     while row < n_rows:
         m = least(n_rows - row, run.share_rows)
-        forward_rows(run, rows + row, at, m)
-        differentiate_rows(run, rows + row, at, m, losses + row // k.mr, scratch)
+        forward_rows(run, rows + row, at, m, clock)
+        differentiate_rows(run, rows + row, at, m, losses + row // k.mr, scratch, clock)
         for l in range(run.n_layers):
             layer = &run.layers[l]
             g = gradient + layer.gradient_at * k.real_size
@@ -508,6 +535,7 @@ cdef void add_share(
                     layer.deltas + at * vector, run.stride, add, g, layer.panel_rows * k.lanes)
                 k.column_sums(
                     layer.n_panels, m, layer.deltas + at * vector, run.stride, add, g_bias)
+        fastmlp_lap(clock, GRADIENT)
         add = True
         row += m
 
@@ -589,6 +617,10 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef char *g_bias
     cdef size_t g_panel
     cdef double squares
+    cdef double *clock = NULL
+    if run.clocks is not NULL:
+        clock = run.clocks + thread * N_CLOCK
+    fastmlp_lap(clock, 0)
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
         first = chunk % run.chunks_per_batch == 0
@@ -607,18 +639,19 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             stop = share(n_rows, k.mr, <int>i + 1, <int>run.n_shares)
             add_share(run, i, run.order + begin_row + row, stop - row,
                       <size_t>thread * run.share_rows, not first, run.row_losses + row // k.mr,
-                      scratch)
+                      scratch, clock)
         row = share(n_rows, k.mr, thread, n_threads)
         stop = share(n_rows, k.mr, thread + 1, n_threads)
         n_left = in_units(stop - row, ROW_BLOCK)
         while row < stop and not run.n_shares:
             m = least(stop - row, in_units(in_units(stop - row, n_left), k.mr) * k.mr)
             n_left -= n_left > 1
-            forward_rows(run, run.order + begin_row + row, row, m)
+            forward_rows(run, run.order + begin_row + row, row, m, clock)
             differentiate_rows(run, run.order + begin_row + row, row, m,
-                               run.row_losses + row // k.mr, scratch)
+                               run.row_losses + row // k.mr, scratch, clock)
             row += m
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_lap(clock, WAIT)
 
         # weights
         if steps:
@@ -636,14 +669,17 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                              &g_panel, &g_bias)
             elif last:
                 sum_shares(run, block, scratch, &g, &g_panel, &g_bias)
+            fastmlp_lap(clock, GRADIENT)
             if steps:
                 step_block(run, block, &step, g, g_panel, g_bias)
+            fastmlp_lap(clock, STEP)
         if thread == 0:
             if first:
                 run.batch_loss = 0
             for i in range(in_units(n_rows, k.mr)):
                 run.batch_loss += run.row_losses[i]
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_lap(clock, WAIT)
 
         if thread == 0 and steps:
             squares = 0
@@ -667,7 +703,7 @@ cdef void predict_rows(Run *run, int thread, int n_threads) noexcept nogil:
     cdef char *z
     while row < stop:
         m = least(stop - row, ROW_BLOCK)
-        forward_rows(run, run.order + row, at, m)
+        forward_rows(run, run.order + row, at, m, NULL)
         for unit in range(in_units(m, k.mr)):
             i = unit * k.mr
             z = columns_of(run, at + i, scratch, &ldz)
@@ -741,6 +777,7 @@ cdef class Engine:
     cdef int trial
     cdef int n_threads
     cdef bint train
+    cdef object _clocks
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
@@ -1005,6 +1042,18 @@ cdef class Engine:
 
     cdef double _density(self, Dataset dataset):
         return dataset.X.nnz / max(1.0, <double>dataset.n_samples * <double>dataset.n_features)
+
+    def start_clocks(self):
+        """Makes `train_pass` measure, from now on, what each thread's time goes into.
+
+        Returns
+        -------
+        ndarray of shape (n_threads, n_phases)
+            Seconds by the names of ``PHASES``; grows while passes run.
+        """
+        self._clocks = np.zeros((self.n_threads, N_CLOCK))
+        self.run.clocks = <double *>address(self._clocks)
+        return self._clocks[:, 1:]
 
     def predict(self, Dataset dataset, order):
         """Outputs (n_rows, fan_out of the last layer) of the rows `order`."""
