@@ -34,7 +34,7 @@ PROTOTYPES = {
     "forward_narrow": "nnnnpnppp",
     "delta": "nnnpnpippn",
     "delta_narrow": "nnnnppippn",
-    "gradient": "nnnpnpnipn",
+    "gradient": "nnnpnpnipnp",
     "gradient_narrow": "nnnnppnipn",
     "gradient_csr": "npppp",
     "column_sums": "nnpnip",
@@ -147,7 +147,7 @@ def cases(table, dtype):
     add("forward", [ROWS, panels, WIDTH, h, block, w, bias, relu, c, block], flops=flops)
     add("delta", [ROWS, panels, WIDTH, h, block, w, relu, h, c, block], flops=flops)
     flops = 2 * BATCH * WIDTH * WIDTH
-    gradient = [WIDTH, panels, BATCH, a, batch, d, batch, 0, g, WIDTH * lanes]
+    gradient = [WIDTH, panels, BATCH, a, batch, d, batch, 0, g, WIDTH * lanes, None]
     add("gradient", gradient, flops=flops)
     flops = 2 * ROWS * WIDTH * OUTPUTS
     narrow = [0, ROWS, OUTPUTS, WIDTH, h, block, w_narrow, bias, z]

@@ -67,6 +67,36 @@ INLINE vec NAME(broadcast)(real x) { return x - (vec){0}; }
 INLINE vec NAME(rectify)(vec x) { return (vec)((ivec)x & ~(ivec)(x < (vec){0})); }
 #define rectify NAME(rectify)
 
+#if REAL_IS_DOUBLE && VECTOR_BYTES == 16
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_2)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_2)
+#elif REAL_IS_DOUBLE && VECTOR_BYTES == 32 || VECTOR_BYTES == 16
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_4)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_4)
+#elif REAL_IS_DOUBLE || VECTOR_BYTES == 32
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_8)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_8)
+#else
+#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_16)
+#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_16)
+#endif
+
+/* The sums over the lanes of MR vectors, in the first MR lanes. Each is made in the same order: lane
+ * i and lane i + V / 2, and so on with half as many. */
+INLINE vec NAME(sum_lanes)(vec x[MR]) {
+    UNROLL(4)
+    for (size_t folded = MR; folded < V; folded *= 2)
+        UNROLL(16)
+    for (size_t i = 0; i < MR; i++)
+        x[i] = INTERLEAVE_LOW(x[i], x[i]) + INTERLEAVE_HIGH(x[i], x[i]);
+    UNROLL(4)
+    for (size_t n = MR / 2; n; n /= 2)
+        UNROLL(8)
+    for (size_t i = 0; i < n; i++)
+        x[i] = INTERLEAVE_LOW(x[i], x[i + n]) + INTERLEAVE_HIGH(x[i], x[i + n]);
+    return x[0];
+}
+
 /* ------------------------------------------------------------------- the tile product */
 
 /* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. Inputs
@@ -349,24 +379,16 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
     for (size_t i = 0; i < m; i += MR) {
         real *column = z + (row + i) / V * n * V + (row + i) % V;
         for (size_t o = 0; o < n; o++) {
-            real sums[MR][V] __attribute__((aligned(VECTOR_BYTES)));
             vec acc[MR];
-            for (int r = 0; r < MR; r++)
-                acc[r] = (vec){0};
+            UNROLL(16) for (size_t r = 0; r < MR; r++) acc[r] = (vec){0};
             for (size_t p = 0; p < k_panels; p++) {
                 const vec weights = load(w + (p * n + o) * V);
                 UNROLL(16)
                 for (size_t r = 0; r < MR; r++)
                     acc[r] += weights * load(a + p * a_panel + (i + r) * V);
             }
-            for (int r = 0; r < MR; r++)
-                store(sums[r], acc[r]);
-            for (size_t half = V / 2; half; half /= 2)
-                for (int r = 0; r < MR; r++)
-                    for (size_t lane = 0; lane < half; lane++)
-                        sums[r][lane] += sums[r][lane + half];
-            for (int r = 0; r < MR; r++)
-                column[o * V + (size_t)r] = sums[r][0] + bias[o];
+            const vec sums = NAME(sum_lanes)(acc) + broadcast(bias[o]);
+            __builtin_memcpy(column + o * V, &sums, MR * sizeof(real));
         }
     }
 }
@@ -500,9 +522,24 @@ INLINE void NAME(gradient_tile)(const int m, const int n, const int direction, s
     FOR_TILE(m, n) store(g + (size_t)j * g_panel + (size_t)i * V, acc[i][j]);
 }
 
+static void NAME(column_sums)(size_t n_panels, size_t k, const void *d_, size_t d_panel,
+                              int accumulate, void *g_) {
+    real *g = g_;
+    for (size_t p = 0; p < n_panels; p++) {
+        const real *d = (const real *)d_ + p * d_panel;
+        vec even = accumulate ? load(g + p * V) : (vec){0}, odd = {0};
+        size_t r = 0;
+        for (; r + 2 <= k; r += 2)
+            even += load(d + r * V), odd += load(d + (r + 1) * V);
+        if (r < k)
+            even += load(d + r * V);
+        store(g + p * V, even + odd);
+    }
+}
+
 static void NAME(gradient)(size_t m, size_t n_panels, size_t k, const void *a_, size_t a_panel,
-                           const void *d_, size_t d_panel, int accumulate, void *g_,
-                           size_t g_panel) {
+                           const void *d_, size_t d_panel, int accumulate, void *g_, size_t g_panel,
+                           void *sums) {
     const real *a = a_, *d = d_;
     real *g = g_;
     for (size_t p = 0, n; p < n_panels; p += n) {
@@ -513,6 +550,8 @@ static void NAME(gradient)(size_t m, size_t n_panels, size_t k, const void *a_, 
                  d + p * d_panel, d_panel, accumulate, g + p * g_panel + i * V, g_panel);
             i += NAME(tile_rows)(left);
         }
+        if (sums) /* while these panels of d are in the first cache */
+            NAME(column_sums)(n, k, d + p * d_panel, d_panel, accumulate, (real *)sums + p * V);
     }
 }
 
@@ -529,21 +568,6 @@ static void NAME(gradient_narrow)(size_t m, size_t width, size_t n_panels, size_
                  d_panel, accumulate, g + p * g_panel + i * V, g_panel);
             i += NAME(tile_rows)(left);
         }
-    }
-}
-
-static void NAME(column_sums)(size_t n_panels, size_t k, const void *d_, size_t d_panel,
-                              int accumulate, void *g_) {
-    real *g = g_;
-    for (size_t p = 0; p < n_panels; p++) {
-        const real *d = (const real *)d_ + p * d_panel;
-        vec even = accumulate ? load(g + p * V) : (vec){0}, odd = {0};
-        size_t r = 0;
-        for (; r + 2 <= k; r += 2)
-            even += load(d + r * V), odd += load(d + (r + 1) * V);
-        if (r < k)
-            even += load(d + r * V);
-        store(g + p * V, even + odd);
     }
 }
 
@@ -581,14 +605,21 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
         from += (n) * sizeof(source), to += (n);                                                   \
     }
 
-/* Rows come in random order: while one is moved, one a little later is fetched. */
+/* Rows come in random order: while one is moved, one some kilobytes later is fetched. */
+INLINE void NAME(fetch)(const char *row, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(row + at);
+}
+
 #define GATHER(name, source)                                                                       \
     static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
                                     ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
                                     size_t a_panel) {                                              \
+        const size_t ahead = 1 + 4096 / (n * sizeof(source));                                      \
+        for (size_t i = 0; i < ahead && i < m; i++)                                                \
+            NAME(fetch)(x + rows[i] * row_stride, n * sizeof(source));                             \
         for (size_t i = 0; i < m; i++) {                                                           \
             const char *from = x + rows[i] * row_stride;                                           \
-            const char *later = x + rows[i + 4 < m ? i + 4 : i] * row_stride;                      \
             real *to = (real *)a_ + i * V;                                                         \
             if (column_stride != (ptrdiff_t)sizeof(source)) {                                      \
                 for (size_t j = 0; j < n; j++, from += column_stride) {                            \
@@ -598,11 +629,15 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
                 }                                                                                  \
                 continue;                                                                          \
             }                                                                                      \
-            __builtin_prefetch(later);                                                             \
-            __builtin_prefetch(later + 64);                                                        \
+            const char *later = x + rows[i + ahead < m ? i + ahead : i] * row_stride;              \
             size_t left = n;                                                                       \
-            for (; left >= V; left -= V, from += V * sizeof(source), to += a_panel)                \
+            for (; left >= V; left -= V, from += V * sizeof(source), to += a_panel) {              \
+                __builtin_prefetch(later);                                                         \
+                later += V * sizeof(source);                                                       \
                 MOVE(VECTOR_BYTES / sizeof(REAL), source, from, to);                               \
+            }                                                                                      \
+            __builtin_prefetch(later);                                                             \
+            __builtin_prefetch(later + left * sizeof(source));                                     \
             MOVE_PART(8, source)                                                                   \
             MOVE_PART(4, source)                                                                   \
             MOVE_PART(2, source)                                                                   \
@@ -613,20 +648,6 @@ FASTMLP_SOURCES(GATHER)
 #undef GATHER
 #undef MOVE
 #undef MOVE_PART
-
-#if REAL_IS_DOUBLE && VECTOR_BYTES == 16
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_2)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_2)
-#elif REAL_IS_DOUBLE && VECTOR_BYTES == 32 || VECTOR_BYTES == 16
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_4)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_4)
-#elif REAL_IS_DOUBLE || VECTOR_BYTES == 32
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_8)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_8)
-#else
-#define INTERLEAVE_LOW(x, y) SHUFFLE(x, y, LOW_16)
-#define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_16)
-#endif
 
 /* A full V x V block is transposed in registers: log2(V) rounds of a perfect shuffle. */
 static void NAME(transpose)(size_t m, size_t n, const void *w_, void *wt_) {
@@ -808,17 +829,24 @@ static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, co
 
 /* ------------------------------------------------------------------------- steps */
 
-static double NAME(sum_squares)(size_t count, const void *w_) {
-    const real *w = w_;
-    vec sums[4] = {{0}};
-    for (size_t i = 0; i < count / V; i++) {
-        const vec x = load(w + i * V);
-        sums[i % 4] += x * x;
-    }
+INLINE vec NAME(square_root)(vec x) {
+    UNROLL(16) for (size_t lane = 0; lane < V; lane++) x[lane] = SQUARE_ROOT(x[lane]);
+    return x;
+}
+
+INLINE double NAME(sum)(vec x) {
     double sum = 0;
     for (size_t lane = 0; lane < V; lane++)
-        sum += (double)(sums[0][lane] + sums[1][lane]) + (double)(sums[2][lane] + sums[3][lane]);
+        sum += (double)x[lane];
     return sum;
+}
+
+static double NAME(sum_squares)(size_t count, const void *w_) {
+    const real *w = w_;
+    vec squares = {0};
+    for (size_t i = 0; i < count; i += V)
+        squares += load(w + i) * load(w + i);
+    return NAME(sum)(squares);
 }
 
 static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t distance, void *out_) {
@@ -835,38 +863,41 @@ static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t dist
 static double NAME(sgd)(size_t count, const fastmlp_step *step, double l2, const void *g_, void *w_,
                         void *velocity_, void *unused) {
     (void)unused;
-    const real *restrict g = g_;
-    real *restrict w = w_, *restrict velocity = velocity_;
-    const double squares = NAME(sum_squares)(count, w);
+    const real *g = g_;
+    real *w = w_, *velocity = velocity_;
     const real decay = (real)l2, scale = (real)step->scale, rate = (real)step->learning_rate,
                momentum = (real)step->momentum;
     const real look_ahead = step->nesterov != 0 ? momentum : 1, own = step->nesterov != 0 ? 1 : 0;
-    for (size_t i = 0; i < count; i++) {
-        const real move = rate * ((g[i] + decay * w[i]) * scale);
-        const real speed = momentum * velocity[i] - move;
-        velocity[i] = speed;
-        w[i] += look_ahead * speed - own * move;
+    vec squares = {0};
+    for (size_t i = 0; i < count; i += V) {
+        const vec x = load(w + i), move = rate * ((load(g + i) + decay * x) * scale);
+        const vec speed = momentum * load(velocity + i) - move;
+        store(velocity + i, speed);
+        store(w + i, x + (look_ahead * speed - own * move));
+        squares += x * x;
     }
-    return squares;
+    return NAME(sum)(squares);
 }
 
 /* Kingma and Ba, "Adam: a method for stochastic optimization" (2014) */
 static double NAME(adam)(size_t count, const fastmlp_step *step, double l2, const void *g_,
                          void *w_, void *m_, void *v_) {
-    const real *restrict g = g_;
-    real *restrict w = w_, *restrict m = m_, *restrict v = v_;
-    const double squares = NAME(sum_squares)(count, w);
+    const real *g = g_;
+    real *w = w_, *m = m_, *v = v_;
     const real decay = (real)l2, scale = (real)step->scale, rate = (real)step->learning_rate,
                epsilon = (real)(step->epsilon > SMALLEST ? step->epsilon : SMALLEST);
     const real keep_m = (real)step->beta_1, new_m = (real)(1 - step->beta_1);
     const real keep_v = (real)step->beta_2, new_v = (real)(1 - step->beta_2);
-    for (size_t i = 0; i < count; i++) {
-        const real gradient = (g[i] + decay * w[i]) * scale;
-        m[i] = keep_m * m[i] + new_m * gradient;
-        v[i] = keep_v * v[i] + new_v * (gradient * gradient);
-        w[i] -= rate * m[i] / (SQUARE_ROOT(v[i]) + epsilon);
+    vec squares = {0};
+    for (size_t i = 0; i < count; i += V) {
+        const vec x = load(w + i), gradient = (load(g + i) + decay * x) * scale;
+        const vec first = keep_m * load(m + i) + new_m * gradient;
+        const vec second = keep_v * load(v + i) + new_v * (gradient * gradient);
+        store(m + i, first), store(v + i, second);
+        store(w + i, x - rate * first / (NAME(square_root)(second) + epsilon));
+        squares += x * x;
     }
-    return squares;
+    return NAME(sum)(squares);
 }
 
 /* ------------------------------------------------------------------------- the ceiling */

@@ -42,7 +42,7 @@ cdef extern from "fastmlp.h" nogil:
             int activation, const void *h, void *c, size_t c_panel) noexcept nogil
         void (*gradient)(
             size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *d,
-            size_t d_panel, int accumulate, void *g, size_t g_panel) noexcept nogil
+            size_t d_panel, int accumulate, void *g, size_t g_panel, void *sums) noexcept nogil
         void (*gradient_narrow)(
             size_t m, size_t width, size_t n_panels, size_t k, const void *a, const void *d,
             size_t d_panel, int accumulate, void *g, size_t g_panel) noexcept nogil
@@ -111,6 +111,12 @@ cdef struct Block:
     double middle                       # its place on the line of all blocks, in units of cost
 
 
+# Units of work that one thread takes first; others take what it has not begun.
+cdef struct Part:
+    size_t next, stop
+    char apart[112]                     # no other thread's part in the same cache lines
+
+
 cdef struct Run:
     const fastmlp_kernels *kernels
     Layer *layers
@@ -134,6 +140,8 @@ cdef struct Run:
     const Block *blocks
     size_t n_blocks
     double cost
+    Part *row_parts                     # (n_threads)
+    Part *block_parts                   # (n_threads)
     double *squares                     # OUT (n_blocks) sums of squared weights before the step
     double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows
     char *scratch                       # (n_threads, scratch_bytes)

@@ -84,6 +84,10 @@ cdef extern from *:
         clock[phase] += phase ? clock[0] - last : 0;
     }
 
+    static inline size_t fastmlp_claim(size_t *next) {
+        return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
+    }
+
     /* Waits until all n threads of a team have come here. Some 50 us of turning, then naps: a core
      * left idle goes to the thread we wait for, if another process has taken its own. OpenMP's
      * barrier turns for milliseconds: with one other process on two cores, digits trained 45 times
@@ -113,6 +117,7 @@ cdef extern from *:
     const char *FASTMLP_COMPILER
     int FASTMLP_OPENMP
     void fastmlp_lap(double *clock, int phase) noexcept nogil
+    size_t fastmlp_claim(size_t *next) noexcept nogil
     void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
     int fastmlp_team_size() noexcept nogil
     int fastmlp_max_threads() noexcept nogil
@@ -354,9 +359,9 @@ cdef inline size_t in_units(size_t n, size_t unit) noexcept nogil:
     return (n + unit - 1) // unit
 
 
-cdef inline size_t share(size_t n, size_t unit, int i, int n_shares) noexcept nogil:
+cdef inline size_t share(size_t n, size_t unit, size_t i, size_t n_shares) noexcept nogil:
     # where share i of n things begins, in whole units
-    return least(n, in_units(n, unit) * <size_t>i // <size_t>n_shares * unit)
+    return least(n, in_units(n, unit) * i // n_shares * unit)
 
 
 cdef void forward_rows(
@@ -491,13 +496,13 @@ cdef void sum_gradient(
                 memset(g[0] + j * g_panel[0] * k.real_size, 0, block.n_rows * vector)
             k.gradient_csr(m, &run.samples.csr, rows, deltas + j * run.stride * k.real_size,
                            g[0] + j * g_panel[0] * k.real_size)
+        if block.row == 0:
+            k.column_sums(block.n_panels, m, deltas, run.stride, add, g_bias[0])
     else:
         k.gradient(
             block.n_rows, block.n_panels, m,
             layer.inputs + block.row // k.lanes * run.stride * k.real_size, run.stride, deltas,
-            run.stride, add, g[0], g_panel[0])
-    if block.row == 0:
-        k.column_sums(block.n_panels, m, deltas, run.stride, add, g_bias[0])
+            run.stride, add, g[0], g_panel[0], NULL if block.row else g_bias[0])
 
 
 cdef void add_share(
@@ -532,9 +537,8 @@ cdef void add_share(
             else:
                 k.gradient(
                     layer.fan_in, layer.n_panels, m, layer.inputs + at * vector, run.stride,
-                    layer.deltas + at * vector, run.stride, add, g, layer.panel_rows * k.lanes)
-                k.column_sums(
-                    layer.n_panels, m, layer.deltas + at * vector, run.stride, add, g_bias)
+                    layer.deltas + at * vector, run.stride, add, g, layer.panel_rows * k.lanes,
+                    g_bias)
         fastmlp_lap(clock, GRADIENT)
         add = True
         row += m
@@ -603,13 +607,49 @@ cdef void step_block(
             NULL if layer.state[1] is NULL else layer.state[1] + i)
 
 
+cdef inline void cut_chunk(const Run *run, size_t chunk, size_t *begin, size_t *n) noexcept nogil:
+    """Which n of the pass's rows are chunk number `chunk`."""
+    cdef size_t batch = chunk // run.chunks_per_batch
+    cdef size_t end = least(run.n_rows, (batch + 1) * run.batch_size)
+    begin[0] = batch * run.batch_size + chunk % run.chunks_per_batch * run.chunk_rows
+    begin[0] = least(end, begin[0])
+    n[0] = least(end - begin[0], run.chunk_rows)
+
+
+cdef inline size_t row_units(const Run *run, size_t n_rows, int n_threads) noexcept nogil:
+    # parts of a chunk's rows that threads take: shares, or else blocks that stay in cache
+    if run.n_shares:
+        return run.n_shares
+    return in_units(in_units(n_rows, ROW_BLOCK), n_threads) * <size_t>n_threads
+
+
+cdef inline void deal(Part *part, size_t n, int thread, int n_threads) noexcept nogil:
+    # units that a thread works on first
+    part.next = n * <size_t>thread // <size_t>n_threads
+    part.stop = n * <size_t>(thread + 1) // <size_t>n_threads
+
+
+cdef inline bint claim(
+    Part *parts, int thread, int n_threads, int *turn, size_t *unit,
+) noexcept nogil:
+    """The next unit of a thread's own part, and then of what others have not begun."""
+    cdef Part *part
+    while turn[0] < n_threads:
+        part = &parts[(thread + turn[0]) % n_threads]
+        unit[0] = fastmlp_claim(&part.next)
+        if unit[0] < part.stop:
+            return True
+        turn[0] += 1
+    return False
+
+
 cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_threads) noexcept nogil:
     """What one thread of a team does with chunks begin..end of a pass."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
     cdef uint64_t denormals = fastmlp_flush_denormals()
     cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
-    cdef size_t chunk, batch, batch_begin, batch_end, begin_row, n_rows, row, stop, n_left, m, i
+    cdef size_t chunk, batch, begin_row, n_rows, n_units, row, m, i, first_block = 0, stop_block = 0
     cdef bint first, last, steps
     cdef fastmlp_step step = run.step
     cdef const Block *block
@@ -617,53 +657,54 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef char *g_bias
     cdef size_t g_panel
     cdef double squares
+    cdef int turn
     cdef double *clock = NULL
     if run.clocks is not NULL:
         clock = run.clocks + thread * N_CLOCK
     fastmlp_lap(clock, 0)
+    for i in range(run.n_blocks):
+        first_block += run.blocks[i].middle < low
+        stop_block += run.blocks[i].middle < high
+    cut_chunk(run, begin, &begin_row, &n_rows)
+    deal(&run.row_parts[thread], row_units(run, n_rows, n_threads), thread, n_threads)
+    fastmlp_meet(&run.arrived, &run.meetings, n_threads)
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
         first = chunk % run.chunks_per_batch == 0
         last = (chunk + 1) % run.chunks_per_batch == 0
         steps = last and run.take_steps and run.batch_weights[batch] != 0
-        batch_begin = batch * run.batch_size
-        batch_end = least(run.n_rows, batch_begin + run.batch_size)
-        begin_row = batch_begin + chunk % run.chunks_per_batch * run.chunk_rows
-        begin_row = least(batch_end, begin_row)
-        n_rows = least(batch_end - begin_row, run.chunk_rows)
 
-        # rows
-        for i in range(run.n_shares * <size_t>thread // <size_t>n_threads,
-                       run.n_shares * <size_t>(thread + 1) // <size_t>n_threads):
-            row = share(n_rows, k.mr, <int>i, <int>run.n_shares)
-            stop = share(n_rows, k.mr, <int>i + 1, <int>run.n_shares)
-            add_share(run, i, run.order + begin_row + row, stop - row,
-                      <size_t>thread * run.share_rows, not first, run.row_losses + row // k.mr,
-                      scratch, clock)
-        row = share(n_rows, k.mr, thread, n_threads)
-        stop = share(n_rows, k.mr, thread + 1, n_threads)
-        n_left = in_units(stop - row, ROW_BLOCK)
-        while row < stop and not run.n_shares:
-            m = least(stop - row, in_units(in_units(stop - row, n_left), k.mr) * k.mr)
-            n_left -= n_left > 1
-            forward_rows(run, run.order + begin_row + row, row, m, clock)
-            differentiate_rows(run, run.order + begin_row + row, row, m,
-                               run.row_losses + row // k.mr, scratch, clock)
-            row += m
+        # rows; nobody looks at the parts of the blocks
+        cut_chunk(run, chunk, &begin_row, &n_rows)
+        run.block_parts[thread].next, run.block_parts[thread].stop = first_block, stop_block
+        n_units = row_units(run, n_rows, n_threads)
+        turn = 0
+        while claim(run.row_parts, thread, n_threads, &turn, &i):
+            row = share(n_rows, k.mr, i, n_units)
+            m = share(n_rows, k.mr, i + 1, n_units) - row
+            if run.n_shares:
+                add_share(run, i, run.order + begin_row + row, m, <size_t>thread * run.share_rows,
+                          not first, run.row_losses + row // k.mr, scratch, clock)
+            elif m:
+                forward_rows(run, run.order + begin_row + row, row, m, clock)
+                differentiate_rows(run, run.order + begin_row + row, row, m,
+                                   run.row_losses + row // k.mr, scratch, clock)
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
-        # weights
+        # weights; nobody looks at the parts of the rows
+        if chunk + 1 < end:
+            cut_chunk(run, chunk + 1, &row, &m)
+            deal(&run.row_parts[thread], row_units(run, m, n_threads), thread, n_threads)
         if steps:
             step.scale = 1 / run.batch_weights[batch]
             step.learning_rate = run.base_rate
             if run.bias_correction:
                 step.learning_rate *= sqrt(1 - pow(step.beta_2, run.n_steps + 1))
                 step.learning_rate /= 1 - pow(step.beta_1, run.n_steps + 1)
-        for i in range(run.n_blocks):
+        turn = 0
+        while claim(run.block_parts, thread, n_threads, &turn, &i):
             block = &run.blocks[i]
-            if block.middle < low or block.middle >= high:
-                continue
             if run.n_shares == 0:
                 sum_gradient(run, block, run.order + begin_row, n_rows, first, scratch, &g,
                              &g_panel, &g_bias)
@@ -686,7 +727,9 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             for i in range(run.n_blocks):
                 squares += run.squares[i]
             run.total_loss += ((run.batch_loss + 0.5 * run.alpha * squares)
-                               / run.batch_weights[batch] * <double>(batch_end - batch_begin))
+                               / run.batch_weights[batch]
+                               * <double>(least(run.n_rows, (batch + 1) * run.batch_size)
+                                          - batch * run.batch_size))
             run.n_steps += 1
     fastmlp_restore_denormals(denormals)
 
@@ -823,6 +866,8 @@ cdef class Engine:
             self._make_shares(n_shares, np.dtype(dtype))
             self._cut_blocks(sparse)
             self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+            self.run.row_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
+            self.run.block_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
         self.run.scratch_bytes = self._scratch(sparse) * k.real_size
         self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
         self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
