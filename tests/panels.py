@@ -29,7 +29,7 @@ SIGNATURES = {
         [SIZE, SIZE, SIZE, *MATRIX, POINTER, INT, POINTER, *MATRIX],
     ),
     "delta_narrow": (None, [SIZE] * 4 + [POINTER, POINTER, INT, POINTER, *MATRIX]),
-    "gradient": (None, [SIZE, SIZE, SIZE, *MATRIX, *MATRIX, INT, *MATRIX]),
+    "gradient": (None, [SIZE, SIZE, SIZE, *MATRIX, *MATRIX, INT, *MATRIX, POINTER]),
     "gradient_narrow": (None, [SIZE] * 4 + [POINTER, *MATRIX, INT, *MATRIX]),
     "gradient_csr": (None, [SIZE, POINTER, POINTER, POINTER, POINTER]),
     "column_sums": (None, [SIZE, SIZE, *MATRIX, INT, POINTER]),

@@ -192,14 +192,18 @@ def test_gradient(kernels, accumulate):
     for m, n, k in itertools.product((1, 2, 7, 8, 9, 17, 33), WIDTHS, rows_around(kernels)):
         a, d = draw(kernels, k, m), draw(kernels, k, n, seed=1)
         start = draw(kernels, m, n, seed=2)
-        g = kernels.panels(start)
+        g, sums = kernels.panels(start), kernels.panels(start[:1])
         kernels.call(
             "gradient",
             *(m, len(g), k, kernels.panels(a), k * kernels.lanes),
             *(kernels.panels(d), k * kernels.lanes, accumulate, g, m * kernels.lanes),
+            sums if m % 2 else None,
         )
         expected = (accumulate * start + wide(a).T @ wide(d)).astype(float)
         assert_near(kernels, kernels.from_panels(g, m, n), expected, 8 * k)
+        if m % 2:
+            expected = (accumulate * start[:1] + wide(d).sum(axis=0)).astype(float)
+            assert_near(kernels, kernels.from_panels(sums, 1, n), expected, 8 * k)
 
 
 @pytest.mark.parametrize("accumulate", ACCUMULATE)
