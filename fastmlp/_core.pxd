@@ -1,5 +1,5 @@
 # The C interface (csrc/fastmlp.h) as Cython sees it. See there for what each kernel does.
-from libc.stdint cimport int64_t, intptr_t, uint64_t
+from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t
 
 cdef extern from "fastmlp.h" nogil:
     enum:
@@ -78,6 +78,16 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_restore_denormals(uint64_t state)
 
 
+# NumPy's random bits: the public struct of numpy/random/bitgen.h, that every BitGenerator's capsule
+# holds.
+ctypedef struct bitgen_t:
+    void *state
+    uint64_t (*next_uint64)(void *state) noexcept nogil
+    uint32_t (*next_uint32)(void *state) noexcept nogil
+    double (*next_double)(void *state) noexcept nogil
+    uint64_t (*next_raw)(void *state) noexcept nogil
+
+
 # What a team of threads reads while it works. Arrays in panels as fastmlp.h describes them.
 cdef struct Samples:
     bint sparse
@@ -129,9 +139,10 @@ cdef struct Run:
     char *share_gradients               # (n_shares, share_size)
     size_t share_size                   # reals, all layers' weights and biases
     # the pass: batches, each cut into chunks that fit the workspace
-    const intptr_t *order               # IN  (n_rows) row numbers into samples
-    size_t n_rows, batch_size, chunk_rows, chunks_per_batch
-    const double *batch_weights         # IN  (n_batches) sums of sample weights
+    const intptr_t *order               # IN  (n_epochs, n_rows) row numbers into samples
+    size_t order_stride                 # between epochs; 0: the same order in each
+    size_t n_rows, n_batches, batch_size, chunk_rows, chunks_per_batch
+    const double *batch_weights         # IN  (n_epochs, n_batches) sums of weights; NULL: all one
     bint take_steps, bias_correction
     double alpha, base_rate             # base: before Adam's bias correction
     fastmlp_step step
@@ -148,7 +159,7 @@ cdef struct Run:
     size_t scratch_bytes
     double *clocks                      # OUT (n_threads, N_CLOCK), or NULL
     double batch_loss                   # of the chunks so far
-    double total_loss                   # OUT sum over batches of loss * rows
+    double *losses                      # OUT (n_epochs) sums over batches of loss * rows
     int arrived                         # threads at the meeting under way, and meetings held
     unsigned meetings
     char *predictions                   # OUT (n_rows, fan_out of the last layer), C order

@@ -20,11 +20,12 @@ import time
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport pow, sqrt
 from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
@@ -329,6 +330,57 @@ cdef class Dataset:
         return self.n_samples
 
 
+# ------------------------------------------------------------------------------ batch order
+
+cdef void shuffle_rows(bitgen_t *bits, intptr_t *rows, size_t n) noexcept nogil:
+    # Fisher and Yates, with the draws of NumPy's RandomState: bits below a mask until they fit
+    cdef size_t i = n - 1, j, mask, fits
+    cdef intptr_t row
+    while i > 0:
+        mask = i
+        for j in range(6):
+            mask |= mask >> (1 << j)
+        while i > mask >> 1:
+            if mask >> 16 >> 16:
+                j = bits.next_uint64(bits.state) & mask
+            else:
+                j = bits.next_uint32(bits.state) & mask
+            # no branch, for nobody can predict it: what does not fit changes row i with itself
+            fits = j <= i
+            j = i ^ ((i ^ j) & (0 - fits))
+            row = rows[i]
+            rows[i] = rows[j]
+            rows[j] = row
+            i -= fits
+
+
+def shuffle(random_state, order, orders):
+    """What `random_state.shuffle` makes of `order`, and again of that, once for each of `orders`.
+
+    Parameters
+    ----------
+    random_state : numpy.random.RandomState
+    order : ndarray of shape (n_rows,), dtype intp
+        May be one of `orders`.
+    orders : ndarray of shape (n_epochs, n_rows), dtype intp, C-contiguous
+        Written to.
+    """
+    bit_generator = random_state._bit_generator
+    cdef bitgen_t *bits = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    cdef intptr_t[:, ::1] checked = orders
+    cdef size_t epoch, n_epochs = checked.shape[0], n_rows = checked.shape[1]
+    if n_epochs == 0 or n_rows == 0:
+        return
+    orders[0] = order
+    cdef intptr_t *rows = &checked[0, 0]
+    with bit_generator.lock, nogil:
+        for epoch in range(n_epochs):
+            if epoch:
+                memcpy(rows, rows - n_rows, n_rows * sizeof(intptr_t))
+            shuffle_rows(bits, rows, n_rows)
+            rows += n_rows
+
+
 # ------------------------------------------------------------------------------ the loops
 
 cdef enum:
@@ -348,6 +400,7 @@ PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
 PREDICT_ROWS = ROW_BLOCK  # rows of a thread's workspace in predict
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
+cdef double WORK_OF_STEP = 2e4      # the least that a step costs, as flops
 
 
 cdef inline size_t least(size_t x, size_t y) noexcept nogil:
@@ -607,13 +660,14 @@ cdef void step_block(
             NULL if layer.state[1] is NULL else layer.state[1] + i)
 
 
-cdef inline void cut_chunk(const Run *run, size_t chunk, size_t *begin, size_t *n) noexcept nogil:
-    """Which n of the pass's rows are chunk number `chunk`."""
-    cdef size_t batch = chunk // run.chunks_per_batch
-    cdef size_t end = least(run.n_rows, (batch + 1) * run.batch_size)
-    begin[0] = batch * run.batch_size + chunk % run.chunks_per_batch * run.chunk_rows
-    begin[0] = least(end, begin[0])
-    n[0] = least(end - begin[0], run.chunk_rows)
+cdef inline size_t cut_chunk(const Run *run, size_t chunk, const intptr_t **rows) noexcept nogil:
+    """The rows of chunk number `chunk` of all epochs; returns how many."""
+    cdef size_t batch = chunk // run.chunks_per_batch, epoch = batch // run.n_batches
+    cdef size_t begin = batch % run.n_batches * run.batch_size
+    cdef size_t end = least(run.n_rows, begin + run.batch_size)
+    begin = least(end, begin + chunk % run.chunks_per_batch * run.chunk_rows)
+    rows[0] = run.order + epoch * run.order_stride + begin
+    return least(end - begin, run.chunk_rows)
 
 
 cdef inline size_t row_units(const Run *run, size_t n_rows, int n_threads) noexcept nogil:
@@ -649,15 +703,18 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
     cdef uint64_t denormals = fastmlp_flush_denormals()
     cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
-    cdef size_t chunk, batch, begin_row, n_rows, n_units, row, m, i, first_block = 0, stop_block = 0
+    cdef size_t chunk, batch, epoch, batch_begin, n_rows, n_units, row, m, i
+    cdef size_t first_block = 0, stop_block = 0
     cdef bint first, last, steps
     cdef fastmlp_step step = run.step
     cdef const Block *block
     cdef char *g
     cdef char *g_bias
     cdef size_t g_panel
-    cdef double squares
+    cdef double squares, weight, batch_rows
     cdef int turn
+    cdef const intptr_t *order
+    cdef const intptr_t *next_rows
     cdef double *clock = NULL
     if run.clocks is not NULL:
         clock = run.clocks + thread * N_CLOCK
@@ -665,17 +722,22 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     for i in range(run.n_blocks):
         first_block += run.blocks[i].middle < low
         stop_block += run.blocks[i].middle < high
-    cut_chunk(run, begin, &begin_row, &n_rows)
+    n_rows = cut_chunk(run, begin, &order)
     deal(&run.row_parts[thread], row_units(run, n_rows, n_threads), thread, n_threads)
     fastmlp_meet(&run.arrived, &run.meetings, n_threads)
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
+        epoch = batch // run.n_batches
         first = chunk % run.chunks_per_batch == 0
         last = (chunk + 1) % run.chunks_per_batch == 0
-        steps = last and run.take_steps and run.batch_weights[batch] != 0
+        batch_begin = batch % run.n_batches * run.batch_size
+        batch_rows = weight = <double>least(run.batch_size, run.n_rows - batch_begin)
+        if run.batch_weights is not NULL:
+            weight = run.batch_weights[batch]
+        steps = last and run.take_steps and weight != 0
 
         # rows; nobody looks at the parts of the blocks
-        cut_chunk(run, chunk, &begin_row, &n_rows)
+        n_rows = cut_chunk(run, chunk, &order)
         run.block_parts[thread].next, run.block_parts[thread].stop = first_block, stop_block
         n_units = row_units(run, n_rows, n_threads)
         turn = 0
@@ -683,21 +745,21 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             row = share(n_rows, k.mr, i, n_units)
             m = share(n_rows, k.mr, i + 1, n_units) - row
             if run.n_shares:
-                add_share(run, i, run.order + begin_row + row, m, <size_t>thread * run.share_rows,
-                          not first, run.row_losses + row // k.mr, scratch, clock)
+                add_share(run, i, order + row, m, <size_t>thread * run.share_rows, not first,
+                          run.row_losses + row // k.mr, scratch, clock)
             elif m:
-                forward_rows(run, run.order + begin_row + row, row, m, clock)
-                differentiate_rows(run, run.order + begin_row + row, row, m,
-                                   run.row_losses + row // k.mr, scratch, clock)
+                forward_rows(run, order + row, row, m, clock)
+                differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
+                                   clock)
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
         # weights; nobody looks at the parts of the rows
         if chunk + 1 < end:
-            cut_chunk(run, chunk + 1, &row, &m)
+            m = cut_chunk(run, chunk + 1, &next_rows)
             deal(&run.row_parts[thread], row_units(run, m, n_threads), thread, n_threads)
         if steps:
-            step.scale = 1 / run.batch_weights[batch]
+            step.scale = 1 / weight
             step.learning_rate = run.base_rate
             if run.bias_correction:
                 step.learning_rate *= sqrt(1 - pow(step.beta_2, run.n_steps + 1))
@@ -706,8 +768,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         while claim(run.block_parts, thread, n_threads, &turn, &i):
             block = &run.blocks[i]
             if run.n_shares == 0:
-                sum_gradient(run, block, run.order + begin_row, n_rows, first, scratch, &g,
-                             &g_panel, &g_bias)
+                sum_gradient(run, block, order, n_rows, first, scratch, &g, &g_panel,
+                             &g_bias)
             elif last:
                 sum_shares(run, block, scratch, &g, &g_panel, &g_bias)
             fastmlp_lap(clock, GRADIENT)
@@ -726,10 +788,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             squares = 0
             for i in range(run.n_blocks):
                 squares += run.squares[i]
-            run.total_loss += ((run.batch_loss + 0.5 * run.alpha * squares)
-                               / run.batch_weights[batch]
-                               * <double>(least(run.n_rows, (batch + 1) * run.batch_size)
-                                          - batch * run.batch_size))
+            run.losses[epoch] += (run.batch_loss + 0.5 * run.alpha * squares) / weight * batch_rows
             run.n_steps += 1
     fastmlp_restore_denormals(denormals)
 
@@ -813,6 +872,7 @@ cdef class Engine:
     cdef object _kept
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
+    cdef readonly list loss_sums
     cdef size_t _most_rows
     # Seconds a chunk, by the team and by one thread: the faster goes on, and now and then the other
     # is tried. The bits are the same. A team is slow where steps are tiny or cores are taken.
@@ -976,12 +1036,12 @@ cdef class Engine:
             raise ValueError("this network was laid out for the other kind of X, sparse or dense")
         if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
             raise ValueError("order must be a C-contiguous vector of intp")
-        cdef const intptr_t[::1] rows = order
-        cdef bint fits = True
-        cdef Py_ssize_t i
-        for i in range(len(order)):
-            fits &= 0 <= rows[i] < dataset.n_samples
-        if not fits:
+        cdef const intptr_t *rows = <const intptr_t *>address(order)
+        cdef size_t largest = 0, n_rows = len(order), i
+        cdef bint fits
+        for i in range(n_rows):
+            largest = max(largest, <size_t>rows[i])
+        if n_rows and largest >= <size_t>dataset.n_samples:
             raise ValueError("order names rows that X lacks")
         if not self.train:
             return
@@ -996,23 +1056,28 @@ cdef class Engine:
         if not fits:
             raise ValueError("y is not what this network's loss and outputs take")
 
-    def train_pass(self, Dataset dataset, order, size_t batch_size, *, double alpha, step,
+    def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
                    bint take_steps=True):
-        """One pass over the rows `order`, in batches; steps after each, or the gradient only.
+        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
+        each, or of a single one the gradient only.
 
-        Returns (sum over batches of loss times rows, steps taken); without steps (sum of the
-        weighted losses of all rows, sum of weights), and the layers' gradient arrays hold the
-        weighted sum. Raises KeyboardInterrupt between chunks, the parameters those after the last
-        whole step; `steps_taken` counts them.
+        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, of each whole pass, the
+        sum over batches of loss times rows. Without steps returns (sum of the weighted losses of
+        all rows, sum of weights), and the layers' gradient arrays hold the weighted sum. Raises
+        KeyboardInterrupt between chunks, the parameters those after the last whole step.
         """
-        self.steps_taken = 0
-        self._check(dataset, order)
+        self.steps_taken, self.loss_sums = 0, []
+        cdef size_t n_epochs = len(orders), n_rows = orders.shape[1], chunk = 0, stop
+        cdef size_t n_chunks, n_batches
+        if orders.strides[0]:
+            self._check(dataset, orders.reshape(-1))
+        else:
+            self._check(dataset, orders[0])  # a view of the same order for every pass
         if not self.train:
             raise ValueError("this network was laid out to predict only")
-        cdef const intptr_t[::1] rows = order
-        cdef size_t n_rows = len(order), chunk = 0, stop, n_chunks, n_batches
-        if n_rows == 0 or batch_size == 0:
+        if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
+        cdef const intptr_t[:, :] rows = orders
         n_batches = in_units(n_rows, batch_size)
         batch_size = least(batch_size, n_rows)
         cdef size_t lanes = self.run.kernels.lanes
@@ -1023,18 +1088,20 @@ cdef class Engine:
         if (not self.run.n_shares and self.layers[0].gradient is NULL
                 and self.run.chunks_per_batch > 1):
             raise ValueError("batches beyond the workspace need gradient arrays")
-        weights = (np.full(n_batches, batch_size, dtype=np.float64) if dataset.sample_weight is None
-                   else np.add.reduceat(dataset.sample_weight[order],
-                                        np.arange(0, n_rows, batch_size)))
-        if dataset.sample_weight is None:
-            weights[-1] = n_rows - (n_batches - 1) * batch_size
-        cdef double[::1] batch_weights = weights
+        cdef double[::1] losses = np.zeros(n_epochs)
+        cdef double[:, ::1] batch_weights
+        self.run.batch_weights = NULL
+        if dataset.sample_weight is not None:
+            batch_weights = np.add.reduceat(
+                dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
+            self.run.batch_weights = &batch_weights[0, 0]
         self.run.samples = dataset.samples
-        self.run.order, self.run.n_rows, self.run.batch_size = &rows[0], n_rows, batch_size
-        self.run.batch_weights = &batch_weights[0]
+        self.run.order, self.run.order_stride = &rows[0, 0], rows.strides[0] // sizeof(intptr_t)
+        self.run.n_rows, self.run.batch_size = n_rows, batch_size
+        self.run.n_batches = n_batches
+        self.run.losses = &losses[0]
         self.run.take_steps = take_steps
         self.run.alpha = alpha
-        self.run.total_loss = 0
         self.run.n_steps = step.get("t", 0)
         self.run.base_rate = step.get("learning_rate_init", step.get("learning_rate", 0))
         self.run.step.momentum = step.get("momentum", 0)
@@ -1049,17 +1116,18 @@ cdef class Engine:
         cdef int n_threads = self._team(work, self.run.chunk_rows)
         if self.run.n_shares:
             n_threads = min(n_threads, <int>self.run.n_shares)
-        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, 1.0))
+        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP))
         cdef bint together
         try:
-            while chunk < n_chunks:
+            while chunk < n_epochs * n_chunks:
                 begin = time.perf_counter()
                 if self.next_trial == 0:
                     self.next_trial = begin + 0.002
                 elif n_threads > 1 and self.trial == 0 and begin >= self.next_trial:
                     self.trial = 2  # slices: one to wake up, one to measure
                 together = n_threads > 1 and (self.team_pace <= self.lone_pace) != (self.trial > 0)
-                stop = least(n_chunks, chunk + (in_units(at_once, 8) if self.trial else at_once))
+                stop = chunk + (in_units(at_once, 8) if self.trial else at_once)
+                stop = least(n_epochs * n_chunks, stop)
                 with nogil:
                     run_team(&self.run, False, chunk, stop, n_threads if together else 1)
                 elapsed = time.perf_counter() - begin
@@ -1080,10 +1148,11 @@ cdef class Engine:
                 PyErr_CheckSignals()
         finally:
             self.steps_taken = self.run.n_steps - before
+            self.loss_sums = list(losses[:chunk // n_chunks])
             memset(&self.run.samples, 0, sizeof(Samples))
-        if take_steps:
-            return self.run.total_loss, self.steps_taken
-        return self.run.batch_loss, weights.sum()
+        if not take_steps:
+            weight = n_rows if dataset.sample_weight is None else np.sum(batch_weights)
+            return self.run.batch_loss, weight
 
     cdef double _density(self, Dataset dataset):
         return dataset.X.nnz / max(1.0, <double>dataset.n_samples * <double>dataset.n_features)

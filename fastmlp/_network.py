@@ -29,6 +29,12 @@ SHARE_BYTES = 2**20
 SHARE_CHUNK = 2**16  # rows between two looks at signals
 SHARE_BLOCK = 128  # rows carried through all layers at a time
 
+# What one call of `train` is given where epochs are short: so much work, in flops (some
+# milliseconds), that a call costs nothing beside it. A row and a step cost so much at least.
+CALL_WORK = 5e7
+ROW_WORK = 500
+STEP_WORK = 20_000
+
 # More than these, and than four a core, are not started whatever is asked for: the result would be
 # the same, and an OpenMP that cannot have its threads ends the process.
 MOST_THREADS = 64
@@ -168,6 +174,9 @@ class Network:
     ----------
     n_steps : int
         Steps taken by the last call of `train`, also if it was interrupted.
+    loss_sums : list of float
+        Of its whole epochs: sum over batches of loss times rows. Batches whose weights sum to zero
+        take no step and add nothing.
     """
 
     def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
@@ -179,7 +188,7 @@ class Network:
         self.activation, self.loss, self.optimizer = activation, loss, optimizer
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
-        self.n_steps = 0
+        self.n_steps, self.loss_sums = 0, []
         self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
         n_layers = len(self.layer_units) - 1
         self._layers = [
@@ -338,42 +347,43 @@ class Network:
         if predict:
             self._engine(dataset, train=False)
 
-    def train(self, dataset, order, batch_size, *, alpha, step):
-        """One pass over the rows `order` of the data set, a step after each batch.
+    def epochs_at_once(self, n_rows, batch_size):
+        """Epochs that one call of `train` should be given: as many as take some milliseconds."""
+        products = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(self.layer_units))
+        work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
+        return max(1, int(CALL_WORK / work))
+
+    def train(self, dataset, orders, batch_size, *, alpha, step):
+        """Epochs over rows of the data set, a step after each batch.
+
+        Sets `n_steps` and `loss_sums`.
 
         Parameters
         ----------
         dataset : _core.Dataset
-        order : ndarray of intp
-            Row numbers, in the order in which they are used.
+        orders : ndarray of shape (n_epochs, n_rows) or (n_rows,), dtype intp
+            For each epoch the row numbers, in the order in which they are used.
         batch_size : int
-            Rows of a batch; the last may be shorter.
+            Rows of a batch; the last of an epoch may be shorter.
         alpha : float
             L2 penalty: ``alpha / 2 * sum(coefs_ ** 2)``, divided by the batch's sum of weights.
         step : dict
             sgd: learning_rate, momentum, nesterov. adam: learning_rate_init, beta_1, beta_2,
             epsilon and t, the steps taken before.
 
-        Returns
-        -------
-        float
-            Sum over batches of loss times rows. Batches whose weights sum to zero take no step and
-            add nothing.
-
         Raises
         ------
         KeyboardInterrupt
-            Parameters and state are then those after the last whole step; n_steps counts them.
+            Parameters and state are then those after the last whole step.
         """
-        self.n_steps = 0
-        order = np.ascontiguousarray(order, dtype=np.intp)
-        batch_size = min(int(batch_size), len(order))
+        self.n_steps, self.loss_sums = 0, []
+        orders = np.atleast_2d(orders)
+        batch_size = min(int(batch_size), orders.shape[1])
         engine = self._engine(dataset, train=True, batch_size=batch_size)
         try:
-            loss, _ = engine.train_pass(dataset, order, batch_size, alpha=alpha, step=step)
+            engine.train_pass(dataset, orders, batch_size, alpha=alpha, step=step)
         finally:
-            self.n_steps = engine.steps_taken
-        return loss
+            self.n_steps, self.loss_sums = engine.steps_taken, engine.loss_sums
 
     def loss_and_gradient(self, dataset, alpha, gradient):
         """Loss of the whole data set, L2 penalty included, and its gradient.
@@ -394,7 +404,7 @@ class Network:
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, train=True, batch_size=len(order), keep_gradient=True)
         loss, weight = engine.train_pass(
-            dataset, order, len(order), alpha=alpha, step={}, take_steps=False
+            dataset, order[np.newaxis], len(order), alpha=alpha, step={}, take_steps=False
         )
         squares = 0.0
         for layer, flat, coef, intercept in zip(

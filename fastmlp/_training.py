@@ -16,6 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.optimize import _check_optimize_result
 
+from ._core import shuffle
+
 # SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
 
@@ -171,24 +173,39 @@ class Progress:
                 est.validation_scores_ = []
                 est.best_validation_score_ = -np.inf
 
-    def update(self, network):
-        """Judge the epoch just recorded; return True if it has the best validation score so far."""
+    @property
+    def horizon(self):
+        """Epochs before which there can be no plateau."""
         est = self.est
+        return max(1, est.n_iter_no_change + 1 - est._no_improvement_count)
+
+    def record(self, losses, n_samples, network):
+        """Record epochs and judge them: a single one where there is a validation score or a line to
+        print. Return True if it has the best validation score so far."""
+        est = self.est
+        est.n_iter_ += len(losses)
+        est.t_ += len(losses) * n_samples
+        est.loss_ = losses[-1]
+        est.loss_curve_ += losses
+        if est.verbose:
+            print("Iteration %d, loss = %.8f" % (est.n_iter_, est.loss_))
+        count = est._no_improvement_count
         if self.validate is None:
-            stalled = est.loss_ > est.best_loss_ - est.tol
+            for loss in losses:
+                count = count + 1 if loss > est.best_loss_ - est.tol else 0
+                if loss < est.best_loss_:
+                    est.best_loss_ = loss
             best = False
-            if est.loss_ < est.best_loss_:
-                est.best_loss_ = est.loss_
         else:
             score = self.validate(network)
             est.validation_scores_.append(score)
             if est.verbose:
                 print("Validation score: %f" % score)
-            stalled = score < est.best_validation_score_ + est.tol
+            count = count + 1 if score < est.best_validation_score_ + est.tol else 0
             best = score > est.best_validation_score_
             if best:
                 est.best_validation_score_ = score
-        est._no_improvement_count = est._no_improvement_count + 1 if stalled else 0
+        est._no_improvement_count = count
         return best
 
     @property
@@ -260,32 +277,40 @@ def fit_stochastic(
     progress = Progress(est, validate)
     est._optimizer = optimizer
     est.n_iter_ = 0
+    max_iter = 1 if incremental else est.max_iter
+    # Where nothing is done between epochs, one call runs several of them.
+    rate_changes = est.solver == "sgd" and est.learning_rate == "invscaling"
+    at_once = 1
+    if not (validate or est.verbose or rate_changes):
+        at_once = min(max_iter, network.epochs_at_once(n_samples, batch_size))
+    if est.shuffle:
+        orders = np.empty((at_once, n_samples), dtype=np.intp)
+    else:
+        orders = np.broadcast_to(order, (at_once, n_samples))
     try:
-        for _ in range(1 if incremental else est.max_iter):
+        while est.n_iter_ < max_iter:
+            n_epochs = min(at_once, progress.horizon, max_iter - est.n_iter_)
             if est.shuffle:
-                # The draws and rows of sklearn.utils.shuffle(order), without its temporaries.
-                est._random_state.shuffle(order)
-            network.n_steps = 0
+                # The draws and rows of sklearn.utils.shuffle(order), epoch by epoch.
+                shuffle(est._random_state, order, orders[:n_epochs])
+                order = orders[n_epochs - 1]
+            network.n_steps, network.loss_sums = 0, []
             try:
-                loss_sum = network.train(
+                network.train(
                     dataset,
-                    order,
+                    orders[:n_epochs],
                     batch_size,
                     alpha=float(est.alpha),
                     step=optimizer.step(est),
                 )
             finally:
                 optimizer.t += network.n_steps
-            est.n_iter_ += 1
-            est.t_ += n_samples
-            est.loss_ = loss_sum / n_samples
-            est.loss_curve_.append(est.loss_)
-            if est.verbose:
-                print("Iteration %d, loss = %.8f" % (est.n_iter_, est.loss_))
-            if progress.update(network):
-                network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
-                coefs[:], intercepts[:], spare = *spare, [coefs[:], intercepts[:]]
-            optimizer.end_epoch(est)
+                if network.loss_sums:
+                    losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
+                    if progress.record(losses, n_samples, network):
+                        network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
+                        coefs[:], intercepts[:], spare = *spare, [coefs[:], intercepts[:]]
+                    optimizer.end_epoch(est)
             if message := progress.plateau:
                 if optimizer.on_plateau(est, message):
                     break

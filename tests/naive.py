@@ -75,7 +75,7 @@ class NaiveNetwork:
         self.layer_units = list(layer_units)
         self.activation, self.out_activation = FORWARD[activation], FORWARD[OUT_ACTIVATIONS[loss]]
         self.derivative, self.loss, self.optimizer = DERIVATIVE[activation], loss, optimizer
-        self.dtype, self.n_steps = np.dtype(dtype), 0
+        self.dtype, self.n_steps, self.loss_sums = np.dtype(dtype), 0, []
         self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
         self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
         n_slots = {"sgd": 1, "adam": 2}.get(optimizer, 0)
@@ -138,8 +138,13 @@ class NaiveNetwork:
         rate = step["learning_rate_init"] * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
         return [m, v], -rate * m / (np.sqrt(v) + step["epsilon"])
 
-    def train(self, dataset, order, batch_size, *, alpha, step):
-        self.n_steps, loss_sum = 0, 0.0
+    def train(self, dataset, orders, batch_size, *, alpha, step):
+        self.n_steps, self.loss_sums = 0, []
+        for order in np.atleast_2d(orders):
+            self.loss_sums.append(self._epoch(dataset, order, batch_size, alpha, step))
+
+    def _epoch(self, dataset, order, batch_size, alpha, step):
+        loss_sum = 0.0
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             X, y, sample_weight = dataset.rows(rows, self.dtype, self.layer_units[-1])
