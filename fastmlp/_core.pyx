@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport parallel, prange, threadid
@@ -241,14 +242,18 @@ def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
 
 def aligned_zeros(size_t count, dtype):
     """A vector of `count` zeros that begins at a multiple of 64 bytes."""
-    dtype = np.dtype(dtype)
-    memory = np.zeros(count * dtype.itemsize + 64, dtype=np.uint8)
-    offset = -memory.ctypes.data % 64
-    return memory[offset:offset + count * dtype.itemsize].view(dtype)
+    size = int(count) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, dtype=np.uint8)
+    cdef size_t offset = (64 - <uintptr_t>address(memory) % 64) % 64
+    return memory[offset:offset + size].view(dtype)
 
 
 cdef char *address(array) except? NULL:
-    return <char *><uintptr_t>array.ctypes.data
+    # an eighth of the time of array.ctypes.data
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
+    PyBuffer_Release(&view)
+    return <char *>view.buf
 
 
 # ------------------------------------------------------------------------------ samples

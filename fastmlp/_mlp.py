@@ -5,6 +5,7 @@ The arithmetic is in _network, the training loops in _training. Between calls th
 may change.
 """
 
+import functools
 import warnings
 from contextlib import contextmanager
 from itertools import pairwise
@@ -76,6 +77,25 @@ def _checked_weights(sample_weight, X):
     return np.require(sample_weight, requirements="CA")
 
 
+def _plain_classes(y):
+    """Classes of labels that scikit-learn's slow checks have nothing to say about; or else None."""
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        classes = np.unique(y)
+        if 0 < 2 * len(classes) <= len(y):
+            return classes
+    return None
+
+
+def _fitted_binarizer(y):
+    """What ``LabelBinarizer().fit(y)`` returns."""
+    binarizer, classes = LabelBinarizer(), _plain_classes(y)
+    if classes is None:
+        return binarizer.fit(y)
+    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
+    binarizer.sparse_input_, binarizer.classes_ = False, classes
+    return binarizer
+
+
 def _is_stochastic(estimator):
     if estimator.solver not in OPTIMIZERS:
         raise AttributeError(
@@ -135,6 +155,11 @@ class _BaseMLP(BaseEstimator):
 
     _doc_link_module = "fastmlp"
     _doc_link_template = "https://github.com/fastmlp/fastmlp"
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls):
+        return super()._get_param_names()  # from the signature, which takes a while to read
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -494,10 +519,12 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            self._label_binarizer = _fitted_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
             return
-        labels = unique_labels(y)
+        labels = _plain_classes(y)
+        if labels is None:
+            labels = unique_labels(y)
         if self.warm_start and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous"
