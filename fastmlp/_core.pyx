@@ -338,25 +338,28 @@ cdef class Dataset:
 # ------------------------------------------------------------------------------ batch order
 
 cdef void shuffle_rows(bitgen_t *bits, intptr_t *rows, size_t n) noexcept nogil:
-    # Fisher and Yates, with the draws of NumPy's RandomState: bits below a mask until they fit
-    cdef size_t i = n - 1, j, mask, fits
+    # Fisher and Yates, with the draws of NumPy's RandomState: bits below a mask until they fit.
+    # Nobody can predict whether they do: so no branch on it, and the swaps apart.
+    cdef size_t partners[256]
+    cdef size_t i = n - 1, last, drawn, mask, j
     cdef intptr_t row
     while i > 0:
+        last, drawn = i, 0
         mask = i
         for j in range(6):
             mask |= mask >> (1 << j)
-        while i > mask >> 1:
+        while drawn < 256 and i > mask >> 1:
             if mask >> 16 >> 16:
                 j = bits.next_uint64(bits.state) & mask
             else:
                 j = bits.next_uint32(bits.state) & mask
-            # no branch, for nobody can predict it: what does not fit changes row i with itself
-            fits = j <= i
-            j = i ^ ((i ^ j) & (0 - fits))
-            row = rows[i]
-            rows[i] = rows[j]
-            rows[j] = row
-            i -= fits
+            partners[drawn] = j
+            drawn += j <= i
+            i -= j <= i
+        for j in range(drawn):
+            row = rows[last - j]
+            rows[last - j] = rows[partners[j]]
+            rows[partners[j]] = row
 
 
 def shuffle(random_state, order, orders):
@@ -376,8 +379,9 @@ def shuffle(random_state, order, orders):
     cdef size_t epoch, n_epochs = checked.shape[0], n_rows = checked.shape[1]
     if n_epochs == 0 or n_rows == 0:
         return
-    orders[0] = order
     cdef intptr_t *rows = &checked[0, 0]
+    if address(order) != <char *>rows:
+        orders[0] = order
     with bit_generator.lock, nogil:
         for epoch in range(n_epochs):
             if epoch:

@@ -79,7 +79,7 @@ def _checked_weights(sample_weight, X):
 
 def _plain_classes(y):
     """Classes of labels that scikit-learn's slow checks have nothing to say about; or else None."""
-    if y.ndim == 1 and y.dtype.kind in "biu":
+    if y.ndim == 1 and y.dtype.kind in "biu" and y.dtype.isnative:
         classes = np.unique(y)
         if 0 < 2 * len(classes) <= len(y):
             return classes

@@ -31,9 +31,9 @@ SHARE_BLOCK = 128  # rows carried through all layers at a time
 
 # What one call of `train` is given where epochs are short: so much work, in flops (some
 # milliseconds), that a call costs nothing beside it. A row and a step cost so much at least.
-CALL_WORK = 5e7
-ROW_WORK = 500
-STEP_WORK = 20_000
+CALL_WORK = 5e8
+ROW_WORK = 2_000
+STEP_WORK = 50_000
 
 # More than these, and than four a core, are not started whatever is asked for: the result would be
 # the same, and an OpenMP that cannot have its threads ends the process.

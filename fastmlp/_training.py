@@ -247,8 +247,9 @@ def fit_stochastic(
 ):
     """Train with mini-batch SGD or Adam until the stopping rule, `max_iter` or Ctrl-C ends it.
 
-    Whatever else ends it (a warning made an error, a signal handler that raises), weights,
-    optimizer state and counts are those after the last whole step.
+    One call of the network runs several epochs where nothing is done between them. Whatever else
+    ends it (a warning made an error, a signal handler that raises), weights, optimizer state and
+    counts are those after the last whole step.
 
     Parameters
     ----------
@@ -258,7 +259,7 @@ def fit_stochastic(
     dataset : Dataset
         Training and validation rows.
     order : ndarray of shape (n_train,), dtype intp
-        Rows to train on; shuffled in place.
+        Rows to train on; may be shuffled in place.
     coefs, intercepts : list of ndarray
         Starting weights on entry; on return the last weights, or with `validate` the best ones.
     batch_size : int
@@ -283,10 +284,10 @@ def fit_stochastic(
     at_once = 1
     if not (validate or est.verbose or rate_changes):
         at_once = min(max_iter, network.epochs_at_once(n_samples, batch_size))
-    if est.shuffle:
-        orders = np.empty((at_once, n_samples), dtype=np.intp)
-    else:
-        orders = np.broadcast_to(order, (at_once, n_samples))
+    orders = order[np.newaxis]
+    if at_once > 1:
+        shape = at_once, n_samples
+        orders = np.empty(shape, order.dtype) if est.shuffle else np.broadcast_to(order, shape)
     try:
         while est.n_iter_ < max_iter:
             n_epochs = min(at_once, progress.horizon, max_iter - est.n_iter_)

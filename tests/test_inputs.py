@@ -1,14 +1,17 @@
 """Every kind of X and y that scikit-learn takes, and how little memory it costs."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.preprocessing import LabelBinarizer
 
 from fastmlp import MLPClassifier
+from fastmlp._mlp import _fitted_binarizer
 from problems import KINDS, bits, ours, outputs, problem, theirs
 
 NUMBERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
@@ -190,6 +193,37 @@ def test_labels_of_every_type(name, early_stopping, n_classes, dtype):
     predicted = model.predict(X)
     assert predicted.dtype == known.dtype
     np.testing.assert_array_equal(predicted, labels[reference.predict(X)])
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 50, 51, 100])
+@pytest.mark.parametrize("source", ["?", "i1", "i2", "i8", "u1", "u8", "f4", "f8", "U", "O", ">i4"])
+def test_the_binarizer_is_as_sklearn_fits_it(source, n_classes):
+    """Plain integers do not go through its checks."""
+    y = np.arange(100) % n_classes + (0 if source == "?" else 3)
+    y = y.astype(source) if source != "O" else np.array([f"class {k}" for k in y], dtype=object)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = vars(_fitted_binarizer(y))
+        n_warnings = len(caught)
+        expected = vars(LabelBinarizer().fit(y))
+    assert len(caught) == 2 * n_warnings
+    assert found.keys() == expected.keys()
+    assert found["classes_"].dtype == expected["classes_"].dtype
+    np.testing.assert_array_equal(found.pop("classes_"), expected.pop("classes_"))
+    assert found == expected
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("labels", [[0, 1, 5], [0, 2], [-1, 0, 1], [0.0, 1.0, 0.5]], ids=repr)
+def test_labels_that_are_not_known_are_sklearns_errors(labels, method):
+    X, y = problem("multiclass")
+    messages = []
+    for make in (ours, theirs):
+        model = make("multiclass", max_iter=1, warm_start=True).fit(X, y)
+        with pytest.raises(ValueError) as error:
+            getattr(model, method)(X, np.resize(labels, len(X)))
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
 
 
 def test_boolean_labels(dtype):
