@@ -409,7 +409,7 @@ PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
 PREDICT_ROWS = ROW_BLOCK  # rows of a thread's workspace in predict
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
-cdef double WORK_OF_STEP = 2e4      # the least that a step costs, as flops
+cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
 
 
 cdef inline size_t least(size_t x, size_t y) noexcept nogil:
@@ -1078,15 +1078,13 @@ cdef class Engine:
         self.steps_taken, self.loss_sums = 0, []
         cdef size_t n_epochs = len(orders), n_rows = orders.shape[1], chunk = 0, stop
         cdef size_t n_chunks, n_batches
-        if orders.strides[0]:
-            self._check(dataset, orders.reshape(-1))
-        else:
-            self._check(dataset, orders[0])  # a view of the same order for every pass
+        distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
+        cdef const intptr_t[:, ::1] rows = distinct
+        self._check(dataset, distinct.reshape(-1))
         if not self.train:
             raise ValueError("this network was laid out to predict only")
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
-        cdef const intptr_t[:, :] rows = orders
         n_batches = in_units(n_rows, batch_size)
         batch_size = least(batch_size, n_rows)
         cdef size_t lanes = self.run.kernels.lanes
@@ -1105,7 +1103,7 @@ cdef class Engine:
                 dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
             self.run.batch_weights = &batch_weights[0, 0]
         self.run.samples = dataset.samples
-        self.run.order, self.run.order_stride = &rows[0, 0], rows.strides[0] // sizeof(intptr_t)
+        self.run.order, self.run.order_stride = &rows[0, 0], n_rows * (len(distinct) > 1)
         self.run.n_rows, self.run.batch_size = n_rows, batch_size
         self.run.n_batches = n_batches
         self.run.losses = &losses[0]

@@ -147,6 +147,27 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
     assert runs[0] == runs[1] == runs[2]
 
 
+def test_orders_that_cannot_be_read_are_refused():
+    rng = np.random.RandomState(0)
+    dataset = Dataset(rng.standard_normal((8, 3)), rng.standard_normal((8, 1)))
+    network = _network.Network(
+        [3, 2, 1], activation="relu", loss="squared_error", dtype="f8", optimizer="sgd"
+    )
+    orders = np.tile(np.arange(8, dtype=np.intp), (4, 1))
+    beyond, before = orders.copy(), orders.copy()
+    beyond[3, 7], before[3, 7] = 8, -1
+    step = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
+    for wrong in (
+        *(beyond, before, orders[:, ::2], orders[::2], orders.T, orders.astype(np.int16)),
+        *(orders[:0], orders[:, :0], orders[None], orders.astype(float)),
+    ):
+        with pytest.raises(ValueError):
+            network.train(dataset, wrong, 4, alpha=0, step=step)
+        assert (network.n_steps, network.loss_sums) == (0, [])
+    network.train(dataset, np.broadcast_to(orders[0], (4, 8)), 4, alpha=0, step=step)
+    assert (network.n_steps, len(network.loss_sums)) == (8, 4)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
 def test_an_interrupt_between_the_epochs_of_a_call(monkeypatch, dtype):
     """Whole epochs are recorded, and weights and optimizer state belong to the last step."""
