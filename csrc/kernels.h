@@ -393,20 +393,42 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
     }
 }
 
-#define CSR_FORWARD(suffix, index_type, data_type)                                                 \
+/* n panels of one sample's row at once: they share its indices and values, and a chain of
+ * multiply-adds each hides the others' way from memory */
+#define CSR_PANELS(n, row, ...)                                                                    \
+    ((n) == 8   ? row(8, __VA_ARGS__)                                                              \
+     : (n) == 4 ? row(4, __VA_ARGS__)                                                              \
+     : (n) == 2 ? row(2, __VA_ARGS__)                                                              \
+                : row(1, __VA_ARGS__))
+#define CSR_KERNELS(suffix, index_type, data_type)                                                 \
+    INLINE void NAME(forward_csr_row_##suffix)(                                                    \
+        const int n, size_t count, const index_type *indices, const data_type *data,               \
+        const real *w, size_t w_panel, const real *bias, real *c, size_t c_panel) {                \
+        vec acc[8];                                                                                \
+        UNROLL(8) for (int j = 0; j < n; j++) acc[j] = load(bias + (size_t)j * V);                 \
+        for (size_t t = 0; t < count; t++) {                                                       \
+            const real *row = w + (size_t)indices[t] * V;                                          \
+            const vec scalar = broadcast((real)data[t]);                                           \
+            UNROLL(8)                                                                              \
+            for (int j = 0; j < n; j++)                                                            \
+                acc[j] += scalar * load(row + (size_t)j * w_panel);                                \
+        }                                                                                          \
+        UNROLL(8) for (int j = 0; j < n; j++) store(c + (size_t)j * c_panel, acc[j]);              \
+    }                                                                                              \
     static void NAME(forward_csr_##suffix)(size_t m, size_t n_panels, const fastmlp_csr *x,        \
                                            const intptr_t *rows, const real *w, size_t w_panel,    \
                                            const real *bias, real *c, size_t c_panel) {            \
-        const index_type *indices = x->indices;                                                    \
-        const data_type *data = x->data;                                                           \
         for (size_t i = 0; i < m; i++) {                                                           \
-            const int64_t begin = x->indptr[rows[i]], end = x->indptr[rows[i] + 1];                \
-            for (size_t p = 0; p < n_panels; p++) {                                                \
-                vec acc = load(bias + p * V);                                                      \
-                for (int64_t t = begin; t < end; t++)                                              \
-                    acc +=                                                                         \
-                        broadcast((real)data[t]) * load(w + p * w_panel + (size_t)indices[t] * V); \
-                store(c + p * c_panel + i * V, acc);                                               \
+            const int64_t begin = x->indptr[rows[i]];                                              \
+            const size_t count = (size_t)(x->indptr[rows[i] + 1] - begin);                         \
+            const index_type *indices = (const index_type *)x->indices + begin;                    \
+            const data_type *data = (const data_type *)x->data + begin;                            \
+            for (size_t p = 0, n; p < n_panels; p += n) {                                          \
+                const size_t left = n_panels - p;                                                  \
+                n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;                             \
+                CSR_PANELS(n, NAME(forward_csr_row_##suffix), count, indices, data,                \
+                           w + p * w_panel, w_panel, bias + p * V, c + p * c_panel + i * V,        \
+                           c_panel);                                                               \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
@@ -422,11 +444,12 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
             }                                                                                      \
         }                                                                                          \
     }
-CSR_FORWARD(i4f4, int32_t, float)
-CSR_FORWARD(i4f8, int32_t, double)
-CSR_FORWARD(i8f4, int64_t, float)
-CSR_FORWARD(i8f8, int64_t, double)
-#undef CSR_FORWARD
+CSR_KERNELS(i4f4, int32_t, float)
+CSR_KERNELS(i4f8, int32_t, double)
+CSR_KERNELS(i8f4, int64_t, float)
+CSR_KERNELS(i8f8, int64_t, double)
+#undef CSR_KERNELS
+#undef CSR_PANELS
 
 #define CSR_CALL(x, kernel, ...)                                                                   \
     ((x)->wide_indices                                                                             \
@@ -961,7 +984,8 @@ const fastmlp_kernels NAME(kernels) = {
 #undef ACTIVATION_ENTRY
 #undef ALONG
 #undef CSR_CALL
-#undef CSR_FORWARD
+#undef CSR_KERNELS
+#undef CSR_PANELS
 #undef DERIVATIVE_ENTRY
 #undef EPSILON
 #undef SMALLEST

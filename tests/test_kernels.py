@@ -110,7 +110,7 @@ def test_forward(kernels, activation):
 def test_forward_and_gradient_csr(kernels, activation, index, source):
     number = _core.ACTIVATIONS.index(activation)
     rng = np.random.RandomState(0)
-    for m, n, k in itertools.product((0, 1, 2, 7, 13), (1, 5, 17, 40), (1, 11)):
+    for m, n, k in itertools.product((0, 1, 2, 7, 13), (1, 5, 17, 40, 77, 130), (1, 11)):
         X = sparse.random_array((20, k), density=0.4, rng=rng, format="csr")
         X = X.astype(source)
         parts = X.indptr.astype("i8"), X.indices.astype(index), X.data
