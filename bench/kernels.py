@@ -29,7 +29,8 @@ LETTERS = {
 }
 PROTOTYPES = {
     "gather": "nnppzzpn",
-    "forward": "nnnpnppipn",
+    "all_finite": "nnpn",
+    "forward": "nnnpnpnnpipn",
     "forward_csr": "nnpppnpipn",
     "forward_narrow": "nnnnpnppp",
     "delta": "nnnpnpippn",
@@ -144,7 +145,8 @@ def cases(table, dtype):
     batch = BATCH * lanes
 
     flops = 2 * ROWS * WIDTH * WIDTH
-    add("forward", [ROWS, panels, WIDTH, h, block, w, bias, relu, c, block], flops=flops)
+    strides = [lanes, WIDTH * lanes]
+    add("forward", [ROWS, panels, WIDTH, h, block, w, *strides, bias, relu, c, block], flops=flops)
     add("delta", [ROWS, panels, WIDTH, h, block, w, relu, h, c, block], flops=flops)
     flops = 2 * BATCH * WIDTH * WIDTH
     gradient = [WIDTH, panels, BATCH, a, batch, d, batch, 0, g, WIDTH * lanes, None]
@@ -176,6 +178,7 @@ def cases(table, dtype):
         X = random_state.randint(2, size=(1000, WIDTH)).astype(source)
         gather = [ROWS, WIDTH, X, rows, *X.strides, c, block]
         add("gather", gather, source, elements=ROWS * WIDTH)
+    add("all_finite", [ROWS, panels, c, block], elements=ROWS * WIDTH)
     add("column_sums", [panels, BATCH, d, batch, 0, bias], elements=BATCH * WIDTH)
     sums = [OUTPUTS, BATCH, z_batch, 0, bias]
     add("column_sums_narrow", sums, elements=BATCH * OUTPUTS)

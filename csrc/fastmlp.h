@@ -68,10 +68,16 @@ typedef struct {
                                       ptrdiff_t row_stride, ptrdiff_t column_stride, void *a,
                                       size_t a_panel);
 
-    /* c = activation(bias + a w): a (m, k) and c (m, n panels) in panels, w (n panels, k, V),
-     * bias (n panels, V). relu is applied in registers, the others in a second pass. */
+    /* Whether all of a, (m, n panels) in panels, is neither infinite nor NaN. */
+    int (*all_finite)(size_t m, size_t n_panels, const void *a, size_t a_panel);
+
+    /* c = activation(bias + a w): a (m, k) and c (m, n panels) in panels, bias (n panels, V), w
+     * (n panels, k, V) with w_row = V and w_panel = k V reals between its rows and panels; or w
+     * (k, n) as it lies, the first n_panels V of its columns: w_row = n, w_panel = V, and it need
+     * not be aligned. relu is applied in registers, the others in a second pass. */
     void (*forward)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
-                    const void *w, const void *bias, int activation, void *c, size_t c_panel);
+                    const void *w, size_t w_row, size_t w_panel, const void *bias, int activation,
+                    void *c, size_t c_panel);
 
     /* The same with `a` the CSR rows rows[0..m) and w_panel = k V reals between panels. */
     void (*forward_csr)(size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows,

@@ -42,11 +42,13 @@
 
 #define real REAL
 #define vec NAME(vector)
+#define unaligned_vec NAME(unaligned_vector)
 #define ivec NAME(mask)
 #define integer NAME(integer)
 #define V ((size_t)(VECTOR_BYTES / sizeof(real)))
 
 typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef vec unaligned_vec __attribute__((aligned(sizeof(real))));
 #if REAL_IS_DOUBLE
 typedef int64_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef uint64_t NAME(integer);
@@ -57,9 +59,11 @@ typedef uint32_t NAME(integer);
 /* ------------------------------------------------------------------------- vectors */
 
 INLINE vec NAME(load)(const real *x) { return *(const vec *)x; }
+INLINE vec NAME(load_unaligned)(const real *x) { return *(const unaligned_vec *)x; }
 INLINE void NAME(store)(real *x, vec v) { *(vec *)x = v; }
 INLINE vec NAME(broadcast)(real x) { return x - (vec){0}; }
 #define load NAME(load)
+#define load_unaligned NAME(load_unaligned)
 #define store NAME(store)
 #define broadcast NAME(broadcast)
 
@@ -99,7 +103,8 @@ INLINE vec NAME(sum_lanes)(vec x[MR]) {
 
 /* ------------------------------------------------------------------- the tile product */
 
-/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. Inputs
+/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. b's rows
+ * are V apart in panels, or further in a matrix that is read as it lies. Inputs
  * are read along their panel (ALONG: row stride V, column stride 1, a new panel every V columns:
  * the product contracts over lanes) or across it (ACROSS: row stride 1, column stride V: the
  * product contracts over the rows of one panel). */
@@ -110,7 +115,7 @@ enum { NAME(ALONG), NAME(ACROSS) };
 INLINE void NAME(multiply_add)(const int m, const int n, const real *a, const size_t row_stride,
                                const real *b, size_t b_panel, vec acc[MR][NR]) {
     vec row[NR];
-    UNROLL(8) for (int j = 0; j < n; j++) row[j] = load(b + (size_t)j * b_panel);
+    UNROLL(8) for (int j = 0; j < n; j++) row[j] = load_unaligned(b + (size_t)j * b_panel);
     UNROLL(16) for (int i = 0; i < m; i++) {
         const vec scalar = broadcast(a[(size_t)i * row_stride]);
         UNROLL(8) for (int j = 0; j < n; j++) acc[i][j] += scalar * row[j];
@@ -118,16 +123,17 @@ INLINE void NAME(multiply_add)(const int m, const int n, const real *a, const si
 }
 
 INLINE void NAME(product)(const int m, const int n, const int direction, size_t k, const real *a,
-                          size_t a_panel, const real *b, size_t b_panel, vec acc[MR][NR]) {
+                          size_t a_panel, const real *b, size_t b_row, size_t b_panel,
+                          vec acc[MR][NR]) {
     if (direction == ACROSS) {
-        for (; k; k--, a += V, b += V)
+        for (; k; k--, a += V, b += b_row)
             NAME(multiply_add)(m, n, a, 1, b, b_panel, acc);
         return;
     }
     for (; k >= V; k -= V, a += a_panel)
-        ROLLED for (size_t lane = 0; lane < V; lane++, b += V)
+        ROLLED for (size_t lane = 0; lane < V; lane++, b += b_row)
             NAME(multiply_add)(m, n, a + lane, V, b, b_panel, acc);
-    ROLLED for (size_t lane = 0; lane < k; lane++, b += V)
+    ROLLED for (size_t lane = 0; lane < k; lane++, b += b_row)
         NAME(multiply_add)(m, n, a + lane, V, b, b_panel, acc);
 }
 
@@ -344,18 +350,19 @@ static void NAME(activate)(size_t m, size_t n_panels, int activation, real *c, s
 /* ------------------------------------------------------------------------- forward */
 
 INLINE void NAME(forward_tile)(const int m, const int n, size_t k, const real *a, size_t a_panel,
-                               const real *w, const real *bias, int relu, real *c, size_t c_panel) {
+                               const real *w, size_t w_row, size_t w_panel, const real *bias,
+                               int relu, real *c, size_t c_panel) {
     vec acc[MR][NR];
     FOR_TILE(m, n) acc[i][j] = load(bias + (size_t)j * V);
-    NAME(product)(m, n, ALONG, k, a, a_panel, w, k * V, acc);
+    NAME(product)(m, n, ALONG, k, a, a_panel, w, w_row, w_panel, acc);
     if (relu)
         FOR_TILE(m, n) acc[i][j] = rectify(acc[i][j]);
     FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
 }
 
 static void NAME(forward)(size_t m, size_t n_panels, size_t k, const void *a_, size_t a_panel,
-                          const void *w_, const void *bias_, int activation, void *c_,
-                          size_t c_panel) {
+                          const void *w_, size_t w_row, size_t w_panel, const void *bias_,
+                          int activation, void *c_, size_t c_panel) {
     const real *a = a_, *w = w_, *bias = bias_;
     real *c = c_;
     const int relu = activation == FASTMLP_relu;
@@ -363,8 +370,8 @@ static void NAME(forward)(size_t m, size_t n_panels, size_t k, const void *a_, s
         n = NAME(panel_group)(n_panels - p);
         for (size_t i = 0; i < m;) {
             const size_t left = m - i;
-            TILE(left, n, NAME(forward_tile), k, a + i * V, a_panel, w + p * k * V, bias + p * V,
-                 relu, c + p * c_panel + i * V, c_panel);
+            TILE(left, n, NAME(forward_tile), k, a + i * V, a_panel, w + p * w_panel, w_row,
+                 w_panel, bias + p * V, relu, c + p * c_panel + i * V, c_panel);
             i += NAME(tile_rows)(left);
         }
     }
@@ -478,7 +485,7 @@ INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size
                              size_t c_panel) {
     vec acc[MR][NR];
     FOR_TILE(m, n) acc[i][j] = (vec){0};
-    NAME(product)(m, n, direction, k, d, d_panel, wt, k * V, acc);
+    NAME(product)(m, n, direction, k, d, d_panel, wt, V, k * V, acc);
     if (relu)
         FOR_TILE(m, n) {
             const vec output = load(h + (size_t)j * c_panel + (size_t)i * V);
@@ -541,7 +548,7 @@ INLINE void NAME(gradient_tile)(const int m, const int n, const int direction, s
         FOR_TILE(m, n) acc[i][j] = load(g + (size_t)j * g_panel + (size_t)i * V);
     else
         FOR_TILE(m, n) acc[i][j] = (vec){0};
-    NAME(product)(m, n, direction, k, a, a_panel, d, d_panel, acc);
+    NAME(product)(m, n, direction, k, a, a_panel, d, V, d_panel, acc);
     FOR_TILE(m, n) store(g + (size_t)j * g_panel + (size_t)i * V, acc[i][j]);
 }
 
@@ -671,6 +678,26 @@ FASTMLP_SOURCES(GATHER)
 #undef GATHER
 #undef MOVE
 #undef MOVE_PART
+
+/* x - x is zero, or NaN of a NaN or an infinity */
+static int NAME(all_finite)(size_t m, size_t n_panels, const void *a_, size_t a_panel) {
+    vec even = {0}, odd = {0};
+    for (size_t p = 0; p < n_panels; p++) {
+        const real *a = (const real *)a_ + p * a_panel;
+        size_t i = 0;
+        for (; i + 2 <= m; i += 2) {
+            even += load(a + i * V) - load(a + i * V);
+            odd += load(a + (i + 1) * V) - load(a + (i + 1) * V);
+        }
+        if (i < m)
+            even += load(a + i * V) - load(a + i * V);
+    }
+    even += odd;
+    real sum = 0;
+    for (size_t lane = 0; lane < V; lane++)
+        sum += even[lane];
+    return sum == 0;
+}
 
 /* A full V x V block is transposed in registers: log2(V) rounds of a perfect shuffle. */
 static void NAME(transpose)(size_t m, size_t n, const void *w_, void *wt_) {
@@ -954,6 +981,7 @@ const fastmlp_kernels NAME(kernels) = {
     .mr = MR,
     .nr = NR,
     .gather = {FASTMLP_SOURCES(GATHER_ENTRY)},
+    .all_finite = NAME(all_finite),
     .forward = NAME(forward),
     .forward_csr = NAME(forward_csr),
     .forward_narrow = NAME(forward_narrow),
@@ -1012,9 +1040,11 @@ const fastmlp_kernels NAME(kernels) = {
 #undef integer
 #undef ivec
 #undef load
+#undef load_unaligned
 #undef real
 #undef rectify
 #undef store
+#undef unaligned_vec
 #undef vec
 #undef REAL
 #undef REAL_IS_DOUBLE

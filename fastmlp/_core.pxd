@@ -26,7 +26,8 @@ cdef extern from "fastmlp.h" nogil:
             ptrdiff_t column_stride, void *a, size_t a_panel) noexcept nogil
         void (*forward)(
             size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *w,
-            const void *bias, int activation, void *c, size_t c_panel) noexcept nogil
+            size_t w_row, size_t w_panel, const void *bias, int activation, void *c,
+            size_t c_panel) noexcept nogil
         void (*forward_csr)(
             size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows, const void *w,
             size_t w_panel, const void *bias, int activation, void *c,
@@ -55,6 +56,7 @@ cdef extern from "fastmlp.h" nogil:
         void (*column_sums_narrow)(
             size_t n, size_t k, const void *d, int accumulate, void *g) noexcept nogil
         void (*transpose)(size_t m, size_t n, const void *w, void *wt) noexcept nogil
+        int (*all_finite)(size_t m, size_t n_panels, const void *a, size_t a_panel) noexcept nogil
         void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z) noexcept nogil
         void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel) noexcept nogil
         void (**activation)(size_t count, void *h) noexcept nogil
@@ -104,6 +106,9 @@ cdef struct Layer:
     bint narrow                         # weights lie along fan_in, outputs in columns
     size_t n_panels, panel_rows         # of weights, along fan_out; narrow: along fan_in
     char *weights                       # (n_panels, panel_rows, V)
+    size_t w_row, w_panel               # reals between its rows and panels: V, panel_rows V;
+    # or weights is a coef as it lies: fan_out, V; and its last panel, if of fewer columns than V:
+    char *ragged                        # (fan_in, V) or NULL
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
     size_t n_bias                       # reals in bias
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
@@ -162,4 +167,8 @@ cdef struct Run:
     double *losses                      # OUT (n_epochs) sums over batches of loss * rows
     int arrived                         # threads at the meeting under way, and meetings held
     unsigned meetings
+    # predictions
+    size_t next_block                   # the first that no thread has taken
+    size_t row_block                    # rows of a block
     char *predictions                   # OUT (n_rows, fan_out of the last layer), C order
+    bint not_finite                     # OUT whether an input was NaN or infinite

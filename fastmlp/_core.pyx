@@ -21,6 +21,7 @@ import numpy as np
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport pow, sqrt
@@ -155,6 +156,9 @@ def _choose_isa():
 
 
 _ISA = _choose_isa()
+cdef const fastmlp_kernels *FLOAT_KERNELS = fastmlp_kernel_table(_ISAS.index(_ISA), 0)
+cdef const fastmlp_kernels *DOUBLE_KERNELS = fastmlp_kernel_table(_ISAS.index(_ISA), 1)
+cdef object FLOAT = np.dtype(np.float32), DOUBLE = np.dtype(np.float64)
 
 
 def isa():
@@ -195,6 +199,7 @@ def kernel_table(isa_name, dtype):
         "mr": k.mr,
         "nr": k.nr,
         "gather": {name: <uintptr_t>k.gather[i] for i, name in enumerate(SOURCES)},
+        "all_finite": <uintptr_t>k.all_finite,
         "forward": <uintptr_t>k.forward,
         "forward_csr": <uintptr_t>k.forward_csr,
         "forward_narrow": <uintptr_t>k.forward_narrow,
@@ -406,10 +411,11 @@ cdef enum:
     N_CLOCK = 8
 
 PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
-PREDICT_ROWS = ROW_BLOCK  # rows of a thread's workspace in predict
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
 cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
+cdef double PREDICT_AT_ONCE = 1e9   # likewise, of each thread
+cdef Py_ssize_t IN_PLACE_ROWS = 256  # of more, weights are packed: 1024 wide it saves a tenth
 
 
 cdef inline size_t least(size_t x, size_t y) noexcept nogil:
@@ -436,7 +442,7 @@ cdef void forward_rows(
     """Gathers m rows and carries them to the last layer's pre-activations."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
-    cdef size_t vector = k.lanes * k.real_size, l, padded = in_units(m, k.mr) * k.mr
+    cdef size_t vector = k.lanes * k.real_size, l, padded = in_units(m, k.mr) * k.mr, n
     cdef int activation
     if not run.samples.sparse:
         k.gather[run.samples.source](
@@ -455,9 +461,16 @@ cdef void forward_rows(
                 at, padded, layer.fan_out, layer.fan_in, layer.inputs + at * vector, run.stride,
                 layer.weights, layer.bias, layer.outputs)
         else:
+            n = layer.n_panels - (layer.ragged is not NULL)
             k.forward(
-                m, layer.n_panels, layer.fan_in, layer.inputs + at * vector, run.stride,
-                layer.weights, layer.bias, activation, layer.outputs + at * vector, run.stride)
+                m, n, layer.fan_in, layer.inputs + at * vector, run.stride, layer.weights,
+                layer.w_row, layer.w_panel, layer.bias, activation,
+                layer.outputs + at * vector, run.stride)
+            if layer.ragged is not NULL:
+                k.forward(
+                    m, 1, layer.fan_in, layer.inputs + at * vector, run.stride, layer.ragged,
+                    k.lanes, 0, layer.bias + n * vector, activation,
+                    layer.outputs + (at * k.lanes + n * run.stride) * k.real_size, run.stride)
     fastmlp_lap(clock, FORWARD)
 
 
@@ -802,19 +815,32 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     fastmlp_restore_denormals(denormals)
 
 
-cdef void predict_rows(Run *run, int thread, int n_threads) noexcept nogil:
-    """What one thread of a team predicts: outputs of its share of the rows."""
+cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept nogil:
+    """What one thread of a team predicts: outputs of the blocks of rows that it takes."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *last = &run.layers[run.n_layers - 1]
     cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
     cdef uint64_t denormals = fastmlp_flush_denormals()
-    cdef size_t row = share(run.n_rows, k.mr, thread, n_threads)
-    cdef size_t stop = share(run.n_rows, k.mr, thread + 1, n_threads)
-    cdef size_t at = <size_t>thread * ROW_BLOCK, m, unit, i, r, o, ldz
+    cdef size_t at = <size_t>thread * run.row_block, vector = k.lanes * k.real_size
+    cdef size_t row, m, unit, i, r, o, ldz
+    cdef intptr_t numbers[ROW_BLOCK]
+    cdef const intptr_t *rows = numbers
     cdef char *z
-    while row < stop:
-        m = least(stop - row, ROW_BLOCK)
-        forward_rows(run, run.order + row, at, m, NULL)
+    while True:
+        row = begin + fastmlp_claim(&run.next_block) * run.row_block
+        if row >= end:
+            break
+        m = least(end - row, run.row_block)
+        if run.order is not NULL:
+            rows = run.order + row
+        else:
+            for i in range(m):
+                numbers[i] = <intptr_t>(row + i)
+        forward_rows(run, rows, at, m, NULL)
+        if not run.samples.sparse and not k.all_finite(
+                m, in_units(run.layers[0].fan_in, k.lanes), run.layers[0].inputs + at * vector,
+                run.stride):
+            run.not_finite = True
         for unit in range(in_units(m, k.mr)):
             i = unit * k.mr
             z = columns_of(run, at + i, scratch, &ldz)
@@ -827,23 +853,305 @@ cdef void predict_rows(Run *run, int thread, int n_threads) noexcept nogil:
                     else:
                         (<uint32_t *>run.predictions)[(row + i + r) * last.fan_out + o] = (
                             <uint32_t *>z)[o * ldz + r]
-        row += m
     fastmlp_restore_denormals(denormals)
 
 
 cdef void run_team(Run *run, bint predict, size_t begin, size_t end, int n_threads) noexcept nogil:
+    """Chunks begin..end of a pass, or predictions of rows begin..end."""
     # One thread needs no team, and must not make one: OpenMP hangs in a forked child.
     if n_threads == 1:
         if predict:
-            predict_rows(run, 0, 1)
+            predict_rows(run, begin, end, 0)
         else:
             pass_chunks(run, begin, end, 0, 1)
         return
     with parallel(num_threads=n_threads):
         if predict:
-            predict_rows(run, threadid(), fastmlp_team_size())
+            predict_rows(run, begin, end, threadid())
         else:
             pass_chunks(run, begin, end, threadid(), fastmlp_team_size())
+
+
+cdef int team_size(double work, size_t n_rows, size_t mr, int n_threads) noexcept:
+    # a thread for every so many flops: a smaller share costs more to hand out than to do
+    cdef double most = min(work / WORK_PER_THREAD, <double>in_units(n_rows, mr))
+    return max(1, <int>min(<double>n_threads, most))
+
+
+cdef double density(Dataset dataset):
+    return dataset.X.nnz / max(1.0, <double>dataset.n_samples * <double>dataset.n_features)
+
+
+cdef const intptr_t *row_numbers(Dataset dataset, order) except? NULL:
+    if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
+        raise ValueError("order must be a C-contiguous vector of intp")
+    cdef const intptr_t *rows = <const intptr_t *>address(order)
+    cdef size_t largest = 0, n_rows = len(order), i
+    for i in range(n_rows):
+        largest = max(largest, <size_t>rows[i])  # a negative one is larger than all
+    if n_rows and largest >= <size_t>dataset.n_samples:
+        raise ValueError("order names rows that X lacks")
+    return rows
+
+
+# ------------------------------------------------------------------------------ predictions
+
+cdef class Parameters:
+    """Weights and biases as they lie in memory, for predictions.
+
+    Parameters
+    ----------
+    coefs : list or tuple of ndarray of shape (fan_in, fan_out)
+    intercepts : list or tuple of ndarray of shape (fan_out,)
+        All float32 or all float64; each layer's fan_out is the next one's fan_in.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+
+    cdef Py_buffer *views       # of coefs, then of intercepts
+    cdef Layer *layers
+    cdef char *packed
+    cdef size_t n_layers
+    cdef readonly object dtype
+
+    def __cinit__(self, coefs, intercepts):
+        cdef size_t i
+        cdef Py_buffer *view
+        if not (isinstance(coefs, (list, tuple)) and isinstance(intercepts, (list, tuple))
+                and len(coefs) == len(intercepts) > 0):
+            raise ValueError("coefs and intercepts must be lists of one array a layer")
+        cdef size_t n_layers = len(coefs)
+        self.views = <Py_buffer *>PyMem_Calloc(2 * n_layers, sizeof(Py_buffer))
+        self.layers = <Layer *>PyMem_Calloc(n_layers, sizeof(Layer))
+        if self.views is NULL or self.layers is NULL:
+            raise MemoryError
+        self.n_layers = n_layers
+        for i in range(2 * n_layers):
+            array = coefs[i] if i < n_layers else intercepts[i - n_layers]
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"expected an array, got {type(array)}")
+            dtype = array.dtype
+            if i == 0:
+                self.dtype = FLOAT if dtype == FLOAT else DOUBLE
+            if dtype != self.dtype:
+                raise ValueError(f"all arrays must be float32 or all float64, got {dtype}")
+            view = &self.views[i]
+            PyObject_GetBuffer(array, view, PyBUF_STRIDES)
+            if not self._fits(i):
+                raise ValueError(f"an array has the wrong shape, {array.shape}")
+
+    cdef bint _fits(self, size_t i) noexcept:
+        cdef Py_buffer *view = &self.views[i]
+        if i >= self.n_layers:
+            return view.ndim == 1 and view.shape[0] == self.views[i - self.n_layers].shape[1]
+        return (view.ndim == 2 and view.shape[0] > 0 and view.shape[1] > 0
+                and (i == 0 or view.shape[0] == self.views[i - 1].shape[1]))
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(2 * self.n_layers):
+            PyBuffer_Release(&self.views[i])  # nothing where there is none
+        PyMem_Free(self.views)
+        PyMem_Free(self.layers)
+        PyMem_Free(self.packed)
+
+    @property
+    def ends(self):
+        """Number of features and number of outputs."""
+        return self.views[0].shape[0], self.views[self.n_layers - 1].shape[1]
+
+    @property
+    def units(self):
+        """Widths of all layers, the input first."""
+        cdef size_t i
+        return [self.views[0].shape[0]] + [self.views[i].shape[1] for i in range(self.n_layers)]
+
+    cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1:
+        """Fills the layers. Packs the weights; with in_place, only where they cannot be read as
+        they lie."""
+        cdef size_t size = self._pack(k, in_place, sparse, NULL)
+        PyMem_Free(self.packed)
+        self.packed = <char *>PyMem_Calloc(size + 64, 1)
+        if self.packed is NULL:
+            raise MemoryError
+        self._pack(k, in_place, sparse, aligned(self.packed))
+
+    cdef size_t _pack(
+        self, const fastmlp_kernels *k, bint in_place, bint sparse, char *memory,
+    ) noexcept:
+        cdef size_t vector = k.lanes * k.real_size, used = 0, i, n_columns, done
+        cdef ptrdiff_t row_stride, column_stride
+        cdef const char *coef
+        cdef Layer *layer
+        cdef char *packed
+        cdef bint lies
+        for i in range(self.n_layers):
+            layer = &self.layers[i]
+            coef = <const char *>self.views[i].buf
+            layer.fan_in, layer.fan_out = self.views[i].shape[0], self.views[i].shape[1]
+            row_stride, column_stride = self.views[i].strides[0], self.views[i].strides[1]
+            layer.narrow = is_narrow(i, self.n_layers, layer.fan_out, k.lanes)
+            layer.panel_rows, n_columns = layer.fan_in, layer.fan_out
+            if layer.narrow:
+                layer.panel_rows, n_columns = layer.fan_out, layer.fan_in
+                row_stride, column_stride = column_stride, row_stride
+            layer.n_panels, done = in_units(n_columns, k.lanes), 0
+            lies = (in_place and not layer.narrow and not (sparse and i == 0) and row_stride > 0
+                    and column_stride == <ptrdiff_t>k.real_size
+                    and row_stride % column_stride == 0 and <uintptr_t>coef % k.real_size == 0)
+            if lies:
+                layer.weights, layer.w_row = <char *>coef, row_stride // k.real_size
+                layer.w_panel, done = k.lanes, n_columns // k.lanes
+            else:
+                layer.w_row, layer.w_panel = k.lanes, layer.panel_rows * k.lanes
+            layer.ragged = NULL
+            if done < layer.n_panels:
+                packed = reserve(memory, &used, (layer.n_panels - done) * layer.panel_rows * vector)
+                if memory is not NULL:
+                    pack(coef + done * vector, row_stride, column_stride, layer.panel_rows,
+                         n_columns - done * k.lanes, k, packed)
+                if lies:
+                    layer.ragged = packed
+                else:
+                    layer.weights = packed
+            layer.bias = reserve(memory, &used, in_units(layer.fan_out, k.lanes) * vector)
+            if memory is not NULL:
+                pack(<const char *>self.views[self.n_layers + i].buf, 0,
+                     self.views[self.n_layers + i].strides[0], 1, layer.fan_out, k, layer.bias)
+        return used
+
+
+cpdef bint is_narrow(size_t i, size_t n_layers, size_t fan_out, size_t lanes) noexcept:
+    """Whether layer i is an output layer of so few outputs that its weights lie along fan_in."""
+    return 0 < i and i == n_layers - 1 and (fan_out == 1 or fan_out <= lanes // 4)
+
+
+cdef inline char *aligned(char *memory) noexcept:
+    # of a block of 64 bytes more
+    return memory + (64 - <uintptr_t>memory % 64) % 64
+
+
+cdef inline char *reserve(char *memory, size_t *used, size_t size) noexcept:
+    """The next `size` bytes of memory, aligned; NULL to find out how many will be used."""
+    cdef size_t at = used[0]
+    used[0] += in_units(size, 64) * 64
+    return memory if memory is NULL else memory + at
+
+
+cdef void pack(
+    const char *matrix,         # IN  (n_rows, n_columns) by byte strides
+    ptrdiff_t row_stride, ptrdiff_t column_stride, size_t n_rows, size_t n_columns,
+    const fastmlp_kernels *k,
+    char *panels,               # OUT (n_columns / V, n_rows, V), its last lanes left as they are
+) noexcept:
+    cdef size_t p, i, j, width
+    cdef const char *row
+    for p in range(in_units(n_columns, k.lanes)):
+        width = least(k.lanes, n_columns - p * k.lanes)
+        for i in range(n_rows):
+            row = matrix + <ptrdiff_t>i * row_stride + <ptrdiff_t>(p * k.lanes) * column_stride
+            if column_stride == <ptrdiff_t>k.real_size:
+                memcpy(panels, row, width * k.real_size)
+            elif k.real_size == 8:
+                for j in range(width):
+                    memcpy(panels + j * 8, row + <ptrdiff_t>j * column_stride, 8)
+            else:
+                for j in range(width):
+                    memcpy(panels + j * 4, row + <ptrdiff_t>j * column_stride, 4)
+            panels += k.lanes * k.real_size
+
+
+cdef size_t make_workspace(
+    Run *run, const Run *network, int n_threads, bint sparse, char *memory,
+) noexcept:
+    """Gives the run the network's layers with activations of their own, and scratch, in memory.
+    Returns its size, and with memory NULL does no more."""
+    cdef const fastmlp_kernels *k = network.kernels
+    cdef size_t used = 0, capacity = <size_t>n_threads * run.row_block, i, size
+    cdef Layer layer = network.layers[network.n_layers - 1]
+    run.scratch_bytes = in_units(layer.fan_out * k.mr * k.real_size, 64) * 64
+    run.stride = (capacity + 1) * k.lanes
+    run.layers = <Layer *>reserve(memory, &used, network.n_layers * sizeof(Layer))
+    run.scratch = reserve(memory, &used, <size_t>n_threads * run.scratch_bytes)
+    size = 0 if sparse else in_units(network.layers[0].fan_in, k.lanes) * run.stride
+    layer.outputs = reserve(memory, &used, size * k.real_size)
+    for i in range(network.n_layers):
+        inputs, layer = layer.outputs, network.layers[i]
+        layer.inputs = inputs
+        size = capacity * layer.fan_out if layer.narrow else layer.n_panels * run.stride
+        layer.outputs = reserve(memory, &used, size * k.real_size)
+        if memory is not NULL:
+            run.layers[i] = layer
+    return used
+
+
+cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
+    """Outputs (n_rows, fan_out of the last layer) of the rows `order`, or of all where it is None;
+    and whether their inputs were finite. Of `network` the kernels, layers and functions are used,
+    so several threads may call this with one."""
+    cdef const fastmlp_kernels *k = network.kernels
+    cdef size_t n_rows = dataset.n_samples, row = 0, i, end, at_once
+    cdef size_t fan_out = network.layers[network.n_layers - 1].fan_out
+    cdef double work = 0
+    cdef Run run = network[0]
+    cdef char *memory
+    if <size_t>dataset.n_features != network.layers[0].fan_in:
+        raise ValueError(f"X has {dataset.n_features} features, but the network expects "
+                         f"{network.layers[0].fan_in}")
+    run.order = NULL
+    if order is not None:
+        run.order, n_rows = row_numbers(dataset, order), len(order)
+    out = np.empty((n_rows, fan_out), DOUBLE if k.real_size == 8 else FLOAT)
+    if n_rows == 0:
+        return out, True
+    for i in range(network.n_layers):
+        work += 2.0 * <double>network.layers[i].fan_in * <double>network.layers[i].fan_out
+    if dataset.sparse:
+        work = max(1.0, work * density(dataset))
+    n_threads = team_size(work * <double>n_rows, n_rows, k.mr, n_threads)
+    at_once = <size_t>max(<double>n_threads * ROW_BLOCK, n_threads * PREDICT_AT_ONCE / work)
+    run.samples, run.predictions, run.not_finite = dataset.samples, address(out), False
+    run.row_block = least(ROW_BLOCK, in_units(in_units(n_rows, n_threads), k.lanes) * k.lanes)
+    memory = <char *>PyMem_Calloc(make_workspace(&run, network, n_threads, dataset.sparse, NULL)
+                                  + 64, 1)
+    if memory is NULL:
+        raise MemoryError
+    try:
+        make_workspace(&run, network, n_threads, dataset.sparse, aligned(memory))
+        while row < n_rows:
+            run.next_block, end = 0, least(n_rows, row + at_once)
+            if work * <double>(end - row) < WORK_PER_THREAD:
+                run_team(&run, True, row, end, n_threads)  # sooner done than others are let in
+            else:
+                with nogil:
+                    run_team(&run, True, row, end, n_threads)
+            PyErr_CheckSignals()
+            row = end
+    finally:
+        PyMem_Free(memory)
+    return out, not run.not_finite
+
+
+def predict(Dataset dataset, Parameters parameters, *, activation, loss, int n_threads):
+    """Outputs of all samples, with the loss's output activation.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_outputs)
+        Of the parameters' type.
+    finite : bool
+        Whether all of a dense X was neither infinite nor NaN in that type.
+    """
+    cdef Run network
+    memset(&network, 0, sizeof(Run))
+    network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
+    network.activation, network.loss = ACTIVATIONS.index(activation), LOSSES.index(loss)
+    parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
+    network.layers, network.n_layers = parameters.layers, parameters.n_layers
+    return predict_samples(&network, dataset, None, n_threads)
 
 
 # ------------------------------------------------------------------------------ the engine
@@ -871,8 +1179,6 @@ cdef class Engine:
         The largest team that will be asked for.
     sparse : bool
         Whether the first layer reads CSR rows.
-    train : bool
-        Whether there will be deltas and gradients, not predictions only.
     """
 
     cdef Run run
@@ -888,15 +1194,14 @@ cdef class Engine:
     cdef double team_pace, lone_pace, next_trial
     cdef int trial
     cdef int n_threads
-    cdef bint train
     cdef object _clocks
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
 
     def __init__(self, layers, *, activation, loss, optimizer, dtype, capacity, n_shares,
-                 chunk_rows, n_threads, sparse, train):
-        cdef const fastmlp_kernels *k = kernels_of(_ISA, dtype)
+                 chunk_rows, n_threads, sparse):
+        cdef const fastmlp_kernels *k = DOUBLE_KERNELS if dtype == DOUBLE else FLOAT_KERNELS
         cdef Layer *layer
         cdef size_t i
         self.run.kernels = k
@@ -904,7 +1209,7 @@ cdef class Engine:
         self.run.loss = LOSSES.index(loss)
         self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
         self.run.bias_correction = optimizer == "adam"
-        self.n_threads, self.train = n_threads, train
+        self.n_threads = n_threads
         self.run.n_layers = len(layers)
         self.layers = <Layer *>malloc(len(layers) * sizeof(Layer))
         if self.layers is NULL:
@@ -919,6 +1224,7 @@ cdef class Engine:
             layer.narrow = described["narrow"]
             layer.n_panels, layer.panel_rows = described["weights"].shape[:2]
             layer.weights, layer.bias = address(described["weights"]), address(described["bias"])
+            layer.w_row, layer.w_panel = k.lanes, layer.panel_rows * k.lanes
             layer.n_bias = described["bias"].size
             if layer.narrow:
                 layer.transposed = layer.weights
@@ -931,12 +1237,11 @@ cdef class Engine:
             self.n_parameters += (layer.fan_in + 1) * layer.fan_out
         self._most_rows = chunk_rows
         self._make_workspace(capacity, n_shares, np.dtype(dtype), sparse)
-        if train:
-            self._make_shares(n_shares, np.dtype(dtype))
-            self._cut_blocks(sparse)
-            self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
-            self.run.row_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
-            self.run.block_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
+        self._make_shares(n_shares, np.dtype(dtype))
+        self._cut_blocks(sparse)
+        self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+        self.run.row_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
+        self.run.block_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
         self.run.scratch_bytes = self._scratch(sparse) * k.real_size
         self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
         self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
@@ -983,7 +1288,7 @@ cdef class Engine:
                 count = layer.n_panels * self.run.stride
             layer.outputs = self._allocate(count, dtype)
             layer.deltas = layer.outputs
-            if self.train and i + 1 < self.run.n_layers:
+            if i + 1 < self.run.n_layers:
                 layer.deltas = self._allocate(count, dtype)
         self.run.row_losses = <double *>self._allocate(
             in_units(self._most_rows, self.run.kernels.mr), np.float64)
@@ -1030,30 +1335,13 @@ cdef class Engine:
                            + self.layers[self.blocks[i].layer].n_bias)
         return most
 
-    cdef int _team(self, double work, size_t n_rows):
-        # a thread for every so many flops: a smaller share costs more to hand out than to do
-        cdef double most = work / WORK_PER_THREAD
-        return max(1, min(self.n_threads, <int>min(most, 1e6),
-                          <int>in_units(n_rows, self.run.kernels.mr)))
-
-    def _check(self, Dataset dataset, order):
+    def _check(self, Dataset dataset):
         cdef Layer *last = &self.layers[self.run.n_layers - 1]
         if <size_t>dataset.n_features != self.layers[0].fan_in:
             raise ValueError(f"X has {dataset.n_features} features, but the network expects "
                              f"{self.layers[0].fan_in}")
         if dataset.sparse != (self.layers[0].inputs is NULL):
             raise ValueError("this network was laid out for the other kind of X, sparse or dense")
-        if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
-            raise ValueError("order must be a C-contiguous vector of intp")
-        cdef const intptr_t *rows = <const intptr_t *>address(order)
-        cdef size_t largest = 0, n_rows = len(order), i
-        cdef bint fits
-        for i in range(n_rows):
-            largest = max(largest, <size_t>rows[i])
-        if n_rows and largest >= <size_t>dataset.n_samples:
-            raise ValueError("order names rows that X lacks")
-        if not self.train:
-            return
         y = dataset.y
         if LOSSES[self.run.loss] == "log_loss":
             fits = y is not None and y.ndim == 1 and <size_t>dataset.largest_class < last.fan_out
@@ -1076,13 +1364,11 @@ cdef class Engine:
         KeyboardInterrupt between chunks, the parameters those after the last whole step.
         """
         self.steps_taken, self.loss_sums = 0, []
+        self._check(dataset)
         cdef size_t n_epochs = len(orders), n_rows = orders.shape[1], chunk = 0, stop
         cdef size_t n_chunks, n_batches
         distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
-        cdef const intptr_t[:, ::1] rows = distinct
-        self._check(dataset, distinct.reshape(-1))
-        if not self.train:
-            raise ValueError("this network was laid out to predict only")
+        cdef const intptr_t *rows = row_numbers(dataset, distinct.reshape(-1))
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
         n_batches = in_units(n_rows, batch_size)
@@ -1103,7 +1389,7 @@ cdef class Engine:
                 dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
             self.run.batch_weights = &batch_weights[0, 0]
         self.run.samples = dataset.samples
-        self.run.order, self.run.order_stride = &rows[0, 0], n_rows * (len(distinct) > 1)
+        self.run.order, self.run.order_stride = rows, n_rows * (len(distinct) > 1)
         self.run.n_rows, self.run.batch_size = n_rows, batch_size
         self.run.n_batches = n_batches
         self.run.losses = &losses[0]
@@ -1119,8 +1405,9 @@ cdef class Engine:
         cdef double work = 6.0 * <double>self.n_parameters * <double>self.run.chunk_rows
         if dataset.sparse:
             work = (6.0 * <double>self.n_parameters * <double>n_rows / <double>n_chunks
-                    * self._density(dataset) + 20.0 * <double>self.n_parameters)
-        cdef int n_threads = self._team(work, self.run.chunk_rows)
+                    * density(dataset) + 20.0 * <double>self.n_parameters)
+        cdef int n_threads = team_size(
+            work, self.run.chunk_rows, self.run.kernels.mr, self.n_threads)
         if self.run.n_shares:
             n_threads = min(n_threads, <int>self.run.n_shares)
         cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP))
@@ -1161,9 +1448,6 @@ cdef class Engine:
             weight = n_rows if dataset.sample_weight is None else np.sum(batch_weights)
             return self.run.batch_loss, weight
 
-    cdef double _density(self, Dataset dataset):
-        return dataset.X.nnz / max(1.0, <double>dataset.n_samples * <double>dataset.n_features)
-
     def start_clocks(self):
         """Makes `train_pass` measure, from now on, what each thread's time goes into.
 
@@ -1178,34 +1462,8 @@ cdef class Engine:
 
     def predict(self, Dataset dataset, order):
         """Outputs (n_rows, fan_out of the last layer) of the rows `order`."""
-        self._check(dataset, order)
-        cdef Layer *last = &self.layers[self.run.n_layers - 1]
-        cdef size_t n_rows = len(order), begin = 0
-        cdef Run run = self.run
-        cdef int team
-        dtype = np.float64 if run.kernels.real_size == 8 else np.float32
-        out = np.empty((n_rows, last.fan_out), dtype=dtype)
-        if n_rows == 0:
-            return out
-        cdef const intptr_t[::1] rows = order
-        cdef double work = 2.0 * <double>self.n_parameters
-        if dataset.sparse:
-            work = max(1.0, work * self._density(dataset))
-        cdef size_t at_once = <size_t>max(<double>run.capacity, FLOPS_AT_ONCE / work)
-        cdef char *predictions = address(out)
-        run.samples = dataset.samples
-        while begin < n_rows:
-            run.n_rows = least(at_once, n_rows - begin)
-            run.order = &rows[begin]
-            run.predictions = predictions + begin * last.fan_out * run.kernels.real_size
-            n_threads = self._team(work * <double>run.n_rows, run.n_rows)
-            n_threads = min(n_threads, <int>(run.capacity // ROW_BLOCK))
-            team = max(1, n_threads)
-            begin += run.n_rows
-            with nogil:
-                run_team(&run, True, 0, 0, team)
-            PyErr_CheckSignals()
-        return out
+        outputs, _ = predict_samples(&self.run, dataset, order, self.n_threads)
+        return outputs
 
 
 cdef inline double pace(double before, double now):

@@ -8,7 +8,6 @@ may change.
 import functools
 import warnings
 from contextlib import contextmanager
-from itertools import pairwise
 from numbers import Integral, Real
 from operator import index
 
@@ -34,18 +33,24 @@ from sklearn.utils.validation import (
 )
 
 from . import _docs
-from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset
+from ._core import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    OUT_ACTIVATIONS,
+    Dataset,
+    Parameters,
+    predict,
+)
 from ._network import Network, effective_n_threads
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic, initial_parameters
 from ._version import __version__
 
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
 # strides. Any other type becomes the first of the list, float64.
-_INTEGERS = [np.dtype(kind + size) for kind in "iu" for size in "1248"]
-_X_CHECKS = {
-    "accept_sparse": "csr",
-    "dtype": [np.float64, np.float32, np.bool_, *_INTEGERS],
-}
+_INTEGERS = [kind + size for kind in "iu" for size in "1248"]
+_X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
+_X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
+_LOSSES = {out_activation: loss for loss, out_activation in OUT_ACTIVATIONS.items()}
 
 
 @contextmanager
@@ -248,9 +253,7 @@ class _BaseMLP(BaseEstimator):
             batch_size = len(order)
             if stochastic:
                 batch_size = clipped_batch_size(self.batch_size, len(order))
-            network.prepare(
-                dataset, batch_size, whole_gradient=not stochastic, predict=validate is not None
-            )
+            network.prepare(dataset, batch_size, whole_gradient=not stochastic)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = OUT_ACTIVATIONS[loss]
             self.coefs_, self.intercepts_ = coefs, intercepts
@@ -287,39 +290,30 @@ class _BaseMLP(BaseEstimator):
         if self.dtype != "auto":
             return np.dtype(self.dtype)
         if not fresh:
-            return self._layer_units()[1]
+            return self._parameters().dtype
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
-    def _layer_units(self):
-        """Widths of all layers and type of the weights, read from `coefs_` and `intercepts_`.
+    def _parameters(self):
+        """`coefs_` and `intercepts_`, for predictions.
 
         Users and pickles may have changed them: a ValueError says where they do not fit.
         """
-        coefs, intercepts = self.coefs_, self.intercepts_
-        if isinstance(coefs, (list, tuple)) and isinstance(intercepts, (list, tuple)) and coefs:
-            arrays = [*coefs, *intercepts]
-            if all(isinstance(a, np.ndarray) for a in arrays) and coefs[0].ndim == 2:
-                dtypes = {a.dtype for a in arrays}
-                units = [
-                    len(coefs[0]),
-                    *[coef.shape[-1] if coef.ndim else 0 for coef in coefs],
-                ]
-                shapes = [*pairwise(units)] + [(fan_out,) for fan_out in units[1:]]
-                if (
-                    [a.shape for a in arrays] == shapes
-                    and (units[0], units[-1]) == (self.n_features_in_, self.n_outputs_)
-                    and dtypes in ({np.dtype(np.float32)}, {np.dtype(np.float64)})
-                ):
-                    return units, arrays[0].dtype
-        raise ValueError(
-            "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of shapes"
-            " (fan_in, fan_out) and (fan_out,), that lead from"
-            f" n_features_in_={self.n_features_in_} to n_outputs_={self.n_outputs_}."
-        )
+        ends = self.n_features_in_, self.n_outputs_
+        try:
+            parameters = Parameters(self.coefs_, self.intercepts_)
+        except ValueError:
+            parameters = None
+        if parameters is None or parameters.ends != ends:
+            raise ValueError(
+                "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
+                " shapes (fan_in, fan_out) and (fan_out,), that lead from n_features_in_=%s to"
+                " n_outputs_=%s." % ends
+            )
+        return parameters
 
     def _copy_parameters(self, layer_units, dtype):
         """The present weights as a start for more training of a network of `layer_units`."""
-        units, _ = self._layer_units()
+        units = self._parameters().units
         if units != layer_units:
             raise ValueError(
                 f"The fitted network has layers of {units} units, but the parameters and data ask"
@@ -375,23 +369,38 @@ class _BaseMLP(BaseEstimator):
 
         return train, validate
 
+    def _is_plain(self, X):
+        """Whether X needs no check but that it is finite: scikit-learn's are slow."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in _X_DTYPES
+            and len(X) > 0
+            and hasattr(self, "coefs_")
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and getattr(self, "feature_names_in_", None) is None
+        )
+
     def _forward(self, X):
         """Output of the network for X, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = _float_sparse(validate_data(self, X, reset=False, **_X_CHECKS))
-        layer_units, dtype = self._layer_units()
-        losses = {out_activation: loss for loss, out_activation in OUT_ACTIVATIONS.items()}
-        if self.out_activation_ not in losses:
+        plain = self._is_plain(X)
+        if not plain:
+            check_is_fitted(self)
+            X = _float_sparse(validate_data(self, X, reset=False, **_X_CHECKS))
+        parameters = self._parameters()
+        if self.out_activation_ not in _LOSSES:
             raise ValueError(f"Unknown out_activation_: {self.out_activation_!r}")
-        network = Network(
-            layer_units,
+        output, finite = predict(
+            Dataset(X),
+            parameters,
             activation=self.activation,
-            loss=losses[self.out_activation_],
-            dtype=dtype,
+            loss=_LOSSES[self.out_activation_],
             n_threads=effective_n_threads(self.n_threads),
         )
-        network.set_parameters(self.coefs_, self.intercepts_)
-        return network.predict(Dataset(X))
+        if plain and not finite:
+            # refused here, unless X is finite but in float32, or assumed to be finite
+            validate_data(self, X, reset=False, **_X_CHECKS)
+        return output
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -614,10 +623,12 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             The most probable class; for multilabel, 1 where the probability is
             above 0.5.
         """
-        output = self._forward(X)
-        return self._label_binarizer.inverse_transform(
-            output.ravel() if output.shape[1] == 1 else output
-        )
+        output, binarizer = self._forward(X), self._label_binarizer
+        if binarizer.y_type_ == "multiclass":
+            return binarizer.classes_.take(output.argmax(axis=1), mode="clip")
+        if binarizer.y_type_ == "binary":
+            return binarizer.classes_.take(output[:, 0] > 0.5, mode="clip")  # of one class, that
+        return binarizer.inverse_transform(output)
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -643,7 +654,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """
         output = self._forward(X)
         if output.shape[1] == 1:
-            return np.hstack([1 - output, output])
+            return np.concatenate([1 - output, output], axis=1)
         if self.out_activation_ == "logistic":
             # of several labels none is ever certain: within half an ulp of 0 or 1, not there
             info = np.finfo(output.dtype)

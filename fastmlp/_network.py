@@ -1,8 +1,8 @@
 """Network: parameters and optimizer state in panels, for the time of one call.
 
 ``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
-of a fit, a partial_fit or a predict, and written back to them at its end. So there is no copy that
-could go stale when a user or a pickle changes them.
+of a fit or a partial_fit and written back to them at its end. So there is no copy that could go
+stale when a user or a pickle changes them.
 """
 
 import functools
@@ -195,7 +195,7 @@ class Network:
             _Layer(
                 fan_in,
                 fan_out,
-                narrow=0 < i == n_layers - 1 and fan_out <= max(1, self._lanes // 4),
+                narrow=_core.is_narrow(i, n_layers, fan_out, self._lanes),
                 lanes=self._lanes,
                 dtype=self.dtype,
             )
@@ -298,16 +298,13 @@ class Network:
         rows = -(-min(rows, batch_size) // self._lanes) * self._lanes
         return 0, rows, rows
 
-    def _engine(self, dataset, *, train, batch_size=0, keep_gradient=False):
-        if train:
-            n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
-            keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
-        else:
-            n_shares, capacity, chunk_rows = 0, _core.PREDICT_ROWS * self.n_threads, 0
-        key = (train, keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
+    def _engine(self, dataset, batch_size, *, keep_gradient=False):
+        n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
+        keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
+        key = (keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
         if key in self._engines:
             return self._engines[key]
-        for layer in self._layers[1:] if train else ():
+        for layer in self._layers[1:]:
             if layer.transposed is None and not layer.narrow:
                 layer.add_transposed()
         if keep_gradient and self._gradients is None:
@@ -335,17 +332,14 @@ class Network:
             chunk_rows=chunk_rows,
             n_threads=self.n_threads,
             sparse=dataset.sparse,
-            train=train,
         )
         return self._engines[key]
 
-    def prepare(self, dataset, batch_size, *, whole_gradient=False, predict=False):
+    def prepare(self, dataset, batch_size, *, whole_gradient=False):
         """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
         be had is missed before the work begins. whole_gradient: also what `loss_and_gradient`
-        needs; predict: also what `predict` does."""
-        self._engine(dataset, train=True, batch_size=batch_size, keep_gradient=whole_gradient)
-        if predict:
-            self._engine(dataset, train=False)
+        needs."""
+        self._engine(dataset, batch_size, keep_gradient=whole_gradient)
 
     def epochs_at_once(self, n_rows, batch_size):
         """Epochs that one call of `train` should be given: as many as take some milliseconds."""
@@ -379,7 +373,7 @@ class Network:
         self.n_steps, self.loss_sums = 0, []
         orders = np.atleast_2d(orders)
         batch_size = min(int(batch_size), orders.shape[1])
-        engine = self._engine(dataset, train=True, batch_size=batch_size)
+        engine = self._engine(dataset, batch_size)
         try:
             engine.train_pass(dataset, orders, batch_size, alpha=alpha, step=step)
         finally:
@@ -402,7 +396,7 @@ class Network:
         coefs, intercepts = gradient
         self._check(coefs, intercepts, ("gradient[0]", "gradient[1]"), writable=True)
         order = np.arange(len(dataset), dtype=np.intp)
-        engine = self._engine(dataset, train=True, batch_size=len(order), keep_gradient=True)
+        engine = self._engine(dataset, len(order), keep_gradient=True)
         loss, weight = engine.train_pass(
             dataset, order[np.newaxis], len(order), alpha=alpha, step={}, take_steps=False
         )
@@ -419,21 +413,19 @@ class Network:
             layer.store(flat, coef, intercept)
         return (loss + 0.5 * alpha * squares) / weight
 
-    def predict(self, dataset, rows=None):
-        """Outputs, with the output activation applied.
+    def predict(self, dataset, rows):
+        """Outputs of the network as trained so far, with the output activation applied.
 
         Parameters
         ----------
         dataset : _core.Dataset
-        rows : ndarray of intp or None
-            Row numbers; None: all rows.
+        rows : ndarray of intp
+            Row numbers.
 
         Returns
         -------
         ndarray of shape (n_rows, n_outputs)
             Of the network's type.
         """
-        if rows is None:
-            rows = np.arange(len(dataset), dtype=np.intp)
         rows = np.ascontiguousarray(rows, dtype=np.intp)
-        return self._engine(dataset, train=False).predict(dataset, rows)
+        return next(iter(self._engines.values())).predict(dataset, rows)  # all have one network

@@ -18,7 +18,8 @@ MATRIX = (POINTER, SIZE)  # an array in panels and the reals between its panels
 # kernel -> (what it returns, what it takes)
 SIGNATURES = {
     "gather": (None, [SIZE, SIZE, POINTER, POINTER, STRIDE, STRIDE, *MATRIX]),
-    "forward": (None, [SIZE, SIZE, SIZE, *MATRIX, POINTER, POINTER, INT, *MATRIX]),
+    "all_finite": (INT, [SIZE, SIZE, *MATRIX]),
+    "forward": (None, [SIZE, SIZE, SIZE, *MATRIX, *MATRIX, SIZE, POINTER, INT, *MATRIX]),
     "forward_csr": (
         None,
         [SIZE, SIZE, POINTER, POINTER, *MATRIX, POINTER, INT, *MATRIX],

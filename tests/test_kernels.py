@@ -93,15 +93,52 @@ def test_forward(kernels, activation):
     for m, n, k in itertools.product(rows_around(kernels), WIDTHS, (0, 1, 2, 17, 40)):
         a, w, b = draw(kernels, m, k), draw(kernels, k, n, seed=1), draw(kernels, n)
         panels, weights = kernels.panels(a), kernels.panels(w)
+        strides = kernels.lanes, k * kernels.lanes
         bias = kernels.panels(b[None])
         c = kernels.zeros(len(bias), m + 3, kernels.lanes)
         c[:, m:] = 7  # rows beyond m are somebody else's
         ends = m * kernels.lanes, (m + 3) * kernels.lanes
-        kernels.call("forward", m, len(bias), k, panels, ends[0], weights, bias, number, c, ends[1])
+        before, after = (m, len(bias), k, panels, ends[0]), (bias, number, c, ends[1])
+        kernels.call("forward", *before, weights, *strides, *after)
         expected = activate(activation, wide(a) @ wide(w) + b)
         found = kernels.from_panels(c, m, n)
         assert_near(kernels, found, expected.astype(float), terms=8 * k)
         assert (c[:, m:] == 7).all()
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_forward_of_weights_as_they_lie(kernels, activation):
+    """Same bits as of weights in panels, from any address and with any stride."""
+    number = _core.ACTIVATIONS.index(activation)
+    for m, n, k in itertools.product((1, 2, 7, 13), WIDTHS, (1, 17, 40)):
+        a, w, b = draw(kernels, m, k), draw(kernels, k, n, seed=1), draw(kernels, n)
+        wider = np.zeros((k, n + 4), kernels.dtype)[:, 1:]
+        wider[:, :n] = w
+        bias, found = kernels.panels(b[None]), []
+        whole = n // kernels.lanes  # panels
+        strides = kernels.lanes, k * kernels.lanes
+        lies = [(x, x.strides[0] // x.itemsize, kernels.lanes) for x in (w, wider)]
+        for weights in [(kernels.panels(w), *strides), *lies]:
+            c = kernels.zeros(len(bias), m, kernels.lanes)
+            stride = m * kernels.lanes
+            before, after = (m, whole, k, kernels.panels(a), stride), (bias, number, c, stride)
+            kernels.call("forward", *before, *weights, *after)
+            found.append(c.tobytes())
+        assert found[1:] == found[:1] * 2
+
+
+def test_all_finite(kernels):
+    for m, n in itertools.product((1, 2, 7), WIDTHS):
+        a = kernels.panels(draw(kernels, m, n), spare_rows=1)
+        a[:, m] = np.nan  # somebody else's
+        sizes = m, len(a), a, (m + 1) * kernels.lanes
+        a[-1, m - 1, (n - 1) % kernels.lanes] = np.finfo(kernels.dtype).max
+        assert kernels.call("all_finite", *sizes) == 1
+        for value in (np.nan, np.inf, -np.inf):
+            for i, j in ((0, 0), (m - 1, n - 1), (m // 2, n // 2)):
+                bad = kernels.aligned(a)
+                bad[j // kernels.lanes, i, j % kernels.lanes] = value
+                assert kernels.call("all_finite", *sizes[:2], bad, sizes[3]) == 0
 
 
 @pytest.mark.parametrize("activation", _core.ACTIVATIONS)
@@ -415,7 +452,8 @@ def test_a_row_has_the_same_bits_alone_and_in_a_block(kernels, activation):
         c = kernels.zeros(len(bias), len(rows), kernels.lanes)
         stride = len(rows) * kernels.lanes
         panels = kernels.panels(rows)
-        arguments = panels, stride, w, bias, number, c, stride
+        w_strides = kernels.lanes, k * kernels.lanes
+        arguments = panels, stride, w, *w_strides, bias, number, c, stride
         kernels.call("forward", len(rows), len(bias), k, *arguments)
         return kernels.from_panels(c, len(rows), n).copy()
 
