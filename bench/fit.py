@@ -1,46 +1,50 @@
-"""Time an epoch of training, beside scikit-learn.
+"""Time an epoch of training, beside scikit-learn, PyTorch, JAX and skorch.
 
-    python bench/fit.py                            every workload, both types
+    python bench/fit.py                            every workload, both types, all that is installed
     python bench/fit.py digits xor --threads 1     two of them, on one thread
-    python bench/fit.py sparse lbfgs grid          extras, run only when named
+    python bench/fit.py --against sklearn jax      beside these two only
+    python bench/fit.py sparse lbfgs grid          extras, beside scikit-learn, run only when named
     python bench/fit.py --update-readme            and write the table into README.md
 
 How it is measured
 ------------------
-- Each contender has a process of its own, that makes the same data. Both take turns, A B A B, and
-  one is stopped while the other works. Best and median over the turns are reported; the ratio is
-  best over best.
+- Each contender has a process of its own, that makes the same data. They take turns, A B C A B C,
+  and all others are stopped while one works. Best and median over the turns are reported; ratios
+  are to fastmlp, best over best and median over median.
 - What is timed is a whole `fit`: users wait for that. The time of an epoch is the time of the fit
-  divided by its epochs, so validating X and making the weights are counted. Both contenders fit
-  the same number of epochs: as many as the slower one does in about --seconds. A turn of the
-  faster one is several such fits, so that it lasts about half as long at least.
+  divided by its epochs, so validating X and making the weights are counted. All contenders fit the
+  same number of epochs: as many as scikit-learn does in about --seconds, a slower one fewer. A turn
+  of a faster one is several such fits, so that it lasts about half as long at least. Who has worked
+  for three times --repeat times --seconds takes no further turn after the second.
 - No stopping rule ends a fit: tol=0, n_iter_no_change=inf. What a workload does not
-  name is scikit-learn's default.
-- Both get X (and regression targets) of the same type: float64 against float64, float32 against
+  name is scikit-learn's default. bench/peers.py tells how the others do the same.
+- All get X (and regression targets) of the same type: float64 against float64, float32 against
   float32.
-- Both run on --threads threads: fastmlp by `n_threads`, BLAS by its environment variables. NumPy's
+- All run on --threads threads: fastmlp by `n_threads`, BLAS and OpenMP by their environment
+  variables, PyTorch by `set_num_threads`, JAX by the cores that its process may use. NumPy's
   OpenBLAS picks its own kernels; the choice is recorded, and OPENBLAS_CORETYPE changes it.
 - GFLOP/s count the matrix products only (`Workload.epoch_flops`). The ceiling is what this machine
   reaches with nothing but FMA instructions, on as many threads, measured between the turns.
 - "adds" is the most memory that the fits add to a process that holds X and has fitted a tiny
-  network on 100 rows of it: scikit-learn's / fastmlp's.
+  network on 100 rows of it.
 """
 
 import argparse
-import json
+import contextlib
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import time
 import warnings
 from dataclasses import replace
 
 import machine
+import peers
 import report
-from workloads import BY_NAME, CONTENDERS, EXTRAS, WORKLOADS
+from contender import Contender, serve
+from workloads import BY_NAME, EXTRAS, WORKLOADS
 
+AGAINST = "sklearn", *peers.PEERS
 MAX_EPOCHS = 10_000
 
 
@@ -49,21 +53,27 @@ def main():
     chosen = [BY_NAME[name] for name in args.workloads] or WORKLOADS
     if args.quick:
         args.seconds, args.repeat = 0.2, 1
+    installed = [name for name in args.against if not missing(name)]
     is_whole = chosen == WORKLOADS and len(args.dtype) == 2 and not args.quick
-    if args.update_readme and not is_whole:
-        sys.exit("--update-readme takes a whole run: every workload, both types, not --quick")
+    if args.update_readme and not (is_whole and installed == list(AGAINST)):
+        sys.exit(
+            "--update-readme takes a whole run: every workload, both types, "
+            f"against {', '.join(AGAINST)}, not --quick"
+        )
 
-    result = {"threads": args.threads, "repeat": args.repeat, "against": args.against, "rows": []}
-    print(report.HEADER.format(against=args.against), flush=True)
+    result = {"threads": args.threads, "repeat": args.repeat, "rows": []}
+    result["environment"] = machine.environment(name for name in installed if name != "sklearn")
+    print(report.HEADER, flush=True)
     for workload in chosen:
+        against = ["sklearn"] if workload in EXTRAS else installed
         for dtype in args.dtype:
-            row, result["environment"] = compare(workload, dtype, args)
+            row = compare(workload, dtype, ["fastmlp", *against], args)
             result["rows"].append(row)
-            print(report.line(row), flush=True)
+            print(report.lines(row), flush=True)
 
     print("\n" + report.sentence(result))
     print("\n" + report.markdown(result))
-    report.save(result, "fit" if is_whole else "fit-partial")
+    report.save(result, "fit" if is_whole else "fit-partial", report.ratio_chart)
     if args.update_readme:
         report.update_readme(result)
 
@@ -78,7 +88,9 @@ def parse_arguments():
         f"more: {' '.join(w.name for w in EXTRAS)}",
     )
     parser.add_argument("--threads", type=int, default=machine.n_cores(), help="default: all cores")
-    parser.add_argument("--against", choices=CONTENDERS, default="sklearn")
+    parser.add_argument(
+        "--against", nargs="*", choices=AGAINST, default=AGAINST, help="default: all installed"
+    )
     parser.add_argument(
         "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
     )
@@ -93,131 +105,140 @@ def parse_arguments():
     return args
 
 
-def compare(workload, dtype, args):
-    """Both contenders in turn on one workload: a row of the result, and the environment."""
-    with (
-        Contender(args.against, workload, dtype, args.threads) as reference,
-        Contender("fastmlp", workload, dtype, args.threads) as fastmlp,
-    ):
-        contenders = reference, fastmlp
-        speeds = [contender.calibrate(args.seconds) for contender in contenders]  # s per epoch
-        epochs = workload.fit_epochs or min(MAX_EPOCHS, max(1, int(args.seconds / max(speeds))))
-        for _ in range(args.repeat):
-            for contender, speed in zip(contenders, speeds, strict=True):
-                fits = max(1, round(args.seconds / 2 / (speed * epochs)))
-                contender.take_turn(epochs, fits)
-        per_row = 1 if workload.fit_epochs else epochs
-        best = [1e3 * min(contender.turns) / per_row for contender in contenders]
-        median = [1e3 * statistics.median(contender.turns) / per_row for contender in contenders]
-        flops = workload.epoch_flops
-        row = {
-            "workload": workload.name,
-            "n_rows": workload.n_rows,
-            "n_features": workload.n_features,
-            "hidden": list(workload.hidden),
-            "batch": workload.batch,
-            "dtype": dtype,
-            "epochs": epochs,
-            "unit": "ms per fit" if workload.fit_epochs else "ms per epoch",
-            "best": best,
-            "median": median,
-            "ratio": best[0] / best[1],
-            "median_ratio": median[0] / median[1],
-            "gflops": flops / best[1] / 1e6 if flops else None,
-            "ceiling_gflops": fastmlp.ceiling,
-            "X_bytes": fastmlp.started["X_bytes"],
-            "added_bytes": [contender.added_bytes for contender in contenders],
+def missing(name):
+    """Whether a module of the peer is not installed; says so."""
+    module = name in peers.PEERS and peers.missing(name)
+    if module:
+        print(f"without {report.NAMES[name]}: {module} is not installed", flush=True)
+    return bool(module)
+
+
+def compare(workload, dtype, names, args):
+    """All contenders in turn on one workload: a row of the result."""
+    with contextlib.ExitStack() as stack:
+        fitters = {
+            name: stack.enter_context(Fitter(name, workload, dtype, args.threads)) for name in names
         }
-        return row, fastmlp.started["environment"]
+        for fitter in fitters.values():
+            started = fitter.started()
+        for fitter in fitters.values():
+            fitter.calibrate(args.seconds)
+        reference = fitters.get("sklearn") or max(fitters.values(), key=lambda fitter: fitter.speed)
+        for fitter in fitters.values():
+            fitter.plan(workload, args.seconds, reference.speed)
+        for _ in range(args.repeat):
+            for fitter in fitters.values():
+                fitter.take_turn(3 * args.repeat * args.seconds)
+
+    flops = workload.epoch_flops
+    fastmlp = fitters["fastmlp"]
+    row = {
+        "workload": workload.name,
+        "n_rows": workload.n_rows,
+        "n_features": workload.n_features,
+        "hidden": list(workload.hidden),
+        "batch": workload.batch,
+        "dtype": dtype,
+        "unit": "ms per fit" if workload.fit_epochs else "ms per epoch",
+        "ceiling_gflops": fastmlp.ceiling,
+        "X_bytes": started["X_bytes"],
+        "contenders": {},
+    }
+    for name, fitter in fitters.items():
+        row["contenders"][name] = {
+            "epochs": fitter.epochs,
+            "turns": len(fitter.turns),
+            "best": fitter.best,
+            "median": fitter.median,
+            "ratio": fitter.best / fastmlp.best,
+            "median_ratio": fitter.median / fastmlp.median,
+            "gflops": flops / fitter.best / 1e6 if flops else None,
+            "added_bytes": fitter.added_bytes,
+        }
+    return row
 
 
-class Contender:
-    """A child process that fits when told to. Talks in lines of JSON."""
+class Fitter(Contender):
+    """A contender at one workload. Times are in ms per epoch, or per fit if its epochs are set."""
 
     def __init__(self, name, workload, dtype, n_threads):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name, workload.name, dtype, str(n_threads)],
-            env=machine.threads_environment(n_threads),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.started = self._answer()
-        self.turns = []  # seconds per fit, one number a turn
+        super().__init__(__file__, name, workload.name, dtype, n_threads=n_threads)
+        self.turns = []
+        self.seconds = 0  # that it has worked in all turns
         self.added_bytes = 0
         self.ceiling = None
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.close()
-        self.process.wait()
-
     def calibrate(self, seconds):
-        """Seconds per epoch, from fits of 1, 4, 16 ... epochs."""
+        """Find `speed`, seconds per epoch, from fits of 1, 4, 16 ... epochs."""
         epochs = 1
         while True:
             took = self._fit(epochs, 1)
             if took > seconds / 4 or epochs >= MAX_EPOCHS:
-                return took / epochs
+                self.speed = took / epochs
+                return
             epochs *= 4
 
-    def take_turn(self, epochs, fits):
-        self.turns.append(self._fit(epochs, fits))
+    def plan(self, workload, seconds, reference_speed):
+        """Set `epochs`, of a fit, and `fits`, of a turn."""
+        slower = max(self.speed, reference_speed)
+        self.epochs = workload.fit_epochs or min(MAX_EPOCHS, max(1, int(seconds / slower)))
+        self.fits = max(1, round(seconds / 2 / (self.speed * self.epochs)))
+        self.unit = 1e3 / (1 if workload.fit_epochs else self.epochs)
+
+    def take_turn(self, enough_seconds):
+        if len(self.turns) < 2 or self.seconds < enough_seconds:
+            took = self._fit(self.epochs, self.fits)
+            self.seconds += took * self.fits
+            self.turns.append(took * self.unit)
+
+    @property
+    def best(self):
+        return min(self.turns)
+
+    @property
+    def median(self):
+        return statistics.median(self.turns)
 
     def _fit(self, epochs, fits):
-        self.process.send_signal(signal.SIGCONT)
-        self.process.stdin.write(json.dumps({"epochs": epochs, "fits": fits}) + "\n")
-        self.process.stdin.flush()
-        answer = self._answer()
-        self.process.send_signal(signal.SIGSTOP)  # its idle threads would go on turning
+        answer = self.ask({"epochs": epochs, "fits": fits})
         self.added_bytes = answer["added_bytes"]
         if answer["ceiling"]:
             self.ceiling = max(answer["ceiling"], self.ceiling or 0)
         return answer["seconds"]
 
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self.process.args[2:])} failed")
-        return json.loads(line)
 
-
-def serve(name, workload_name, dtype, n_threads):
-    """The child: make the data, then fit as often and as long as each line of stdin says."""
+def fit_when_told(name, workload_name, dtype, n_threads):
+    """The child: make the data, then fit as often and as long as each order says."""
     warnings.simplefilter("ignore")
     n_threads = int(n_threads)
     workload = BY_NAME[workload_name]
+
+    def estimator(workload, epochs):
+        if name in peers.PEERS:
+            return peers.PEERS[name](workload, dtype, epochs, n_threads)
+        return workload.estimator(name, epochs, n_threads)
+
     X, y = workload.data(dtype)
     X_bytes = X.nbytes if hasattr(X, "nbytes") else X.data.nbytes + X.indices.nbytes
-    replace(workload, hidden=(1,)).estimator(name, 1, n_threads).fit(X[:100], y[:100])
+    tiny = replace(workload, n_rows=min(100, workload.n_rows), hidden=(1,))
+    tiny = replace(tiny, batch=min(tiny.batch, tiny.n_rows))
+    estimator(tiny, 1).fit(X[: tiny.n_rows], y[: tiny.n_rows])
+    estimator(workload, 1)  # JAX compiles
     baseline = machine.memory()
-    started = {"X_bytes": X_bytes, "environment": {**machine.environment(), **fastmlp_build(name)}}
-    print(json.dumps(started), flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        estimator = workload.estimator(name, order["epochs"], n_threads)
+
+    def answer(order):
+        fitted = estimator(workload, order["epochs"])
         begin = time.perf_counter()
         for _ in range(order["fits"]):
-            estimator.fit(X, y)
+            fitted.fit(X, y)
         seconds = (time.perf_counter() - begin) / order["fits"]
-        answer = {
+        return {
             "seconds": seconds,
             "added_bytes": machine.peak_memory() - baseline,
             "ceiling": fma_ceiling(dtype, n_threads) if name == "fastmlp" else None,
         }
-        print(json.dumps(answer), flush=True)
 
-
-def fastmlp_build(name):
-    """Version, ISA and compiler of the compiled package, for the environment."""
-    if name != "fastmlp":
-        return {}
-    import fastmlp
-
-    return {"fastmlp": fastmlp.show_config()}
+    serve({"X_bytes": X_bytes}, answer)
 
 
 def fma_ceiling(dtype, n_threads):
@@ -229,7 +250,7 @@ def fma_ceiling(dtype, n_threads):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        serve(*sys.argv[2:])
+        fit_when_told(*sys.argv[2:])
     else:
         os.chdir(machine.ROOT)
         main()

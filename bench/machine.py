@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -54,8 +55,9 @@ def threads_environment(n_threads):
     return {**os.environ, **dict.fromkeys(names, str(n_threads))}
 
 
-def environment():
-    """Processor, versions, commit and date, as a dict for JSON."""
+def environment(peers=()):
+    """Processor, versions (also of `peers`), commit and date, as a dict for JSON."""
+    import fastmlp
     import numpy
     import scipy
     import sklearn
@@ -75,6 +77,8 @@ def environment():
             f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
             for pool in blas
         ),
+        "fastmlp": fastmlp.show_config(),
+        **{peer: importlib.metadata.version(peer) for peer in peers},
         "commit": _commit(),
         "date": datetime.date.today().isoformat(),
     }

@@ -1,4 +1,4 @@
-"""The tables, the chart and the files that bench/fit.py leaves."""
+"""The tables, charts and files that the benches leave."""
 
 import json
 import re
@@ -7,66 +7,95 @@ import machine
 
 RESULTS = machine.ROOT / "bench" / "results"
 README = machine.ROOT / "README.md"
-NAMES = {"sklearn": "scikit-learn", "fastmlp": "fastmlp"}
+NAMES = {
+    "fastmlp": "fastmlp",
+    "sklearn": "scikit-learn",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "skorch": "skorch",
+    "onnxruntime": "ONNX Runtime",
+}
 MARKERS = "<!-- speed table: begin -->", "<!-- speed table: end -->"
+# The README's columns of ratios
+README_RATIOS = (
+    ("sklearn", "float64"),
+    ("sklearn", "float32"),
+    ("torch", "float32"),
+    ("jax", "float32"),
+)
 
 HEADER = (
-    f"{'workload':13} {'rows x features':>15} {'hidden':>14} {'batch':>6} {'type':7} "
-    f"{'{against:>9}'} {'fastmlp':>9} {'ratio':>6} {'median':>6} {'GFLOP/s':>8} {'of FMA':>6} "
-    f"{'X':>7} {'adds':>13}\n{'':59} {'ms':>9} {'ms':>9} {'':6} {'ratio':>6} {'':15} "
-    f"{'MB':>7} {'MB':>13}"
+    f"{'workload':13} {'type':7} {'contender':12} {'best':>9} {'median':>9} {'/ fastmlp':>10} "
+    f"{'median':>7} {'GFLOP/s':>8} {'of FMA':>6} {'adds MB':>8}"
 )
 
 
-def line(row):
-    """A row of the result as a line for the terminal."""
-    added = " / ".join(f"{added / 1e6:.1f}" for added in row["added_bytes"])
-    return (
-        f"{row['workload']:13} {shape(row):>15} {hidden(row):>14} {row['batch']:6} "
-        f"{row['dtype']:7} {number(row['best'][0]):>9} {number(row['best'][1]):>9} "
-        f"{row['ratio']:6.2f} {row['median_ratio']:6.2f} {number(row['gflops']):>8} "
-        f"{share(row):>6} {row['X_bytes'] / 1e6:7.1f} {added:>13}"
-    )
+def lines(row):
+    """A row of the result as lines for the terminal, one for each contender."""
+    title = f"{row['workload']}: {shape(row)}, hidden {hidden(row)}, batch {row['batch']:,}"
+    text = [f"{title}, {row['dtype']}, X {row['X_bytes'] / 1e6:.1f} MB, {row['unit']}"]
+    for name, contender in row["contenders"].items():
+        text.append(
+            f"{row['workload']:13} {row['dtype']:7} {NAMES[name]:12} "
+            f"{number(contender['best']):>9} {number(contender['median']):>9} "
+            f"{contender['ratio']:10.2f} {contender['median_ratio']:7.2f} "
+            f"{number(contender['gflops']):>8} {share(row, name):>6} "
+            f"{contender['added_bytes'] / 1e6:8.1f}"
+        )
+    return "\n".join(text)
 
 
 def sentence(result):
     """The machine and the versions, in words."""
     env = result["environment"]
-    build = env.get("fastmlp") or {}
-    cores = f"{result['threads']} of {env['cores']} cores"
+    build = env["fastmlp"]
+    peers = "".join(
+        f"{NAMES[name]} {env[name]}, " for name in NAMES if name in env and name != "fastmlp"
+    )
     return (
-        f"Measured on {env['date']}: {env['processor']}, {cores}, "
-        f"fastmlp {build.get('version', '?')} ({build.get('isa', '?')}, "
-        f"{build.get('compiler', 'unknown compiler')}, commit {env['commit']}), "
-        f"scikit-learn {env['sklearn']}, NumPy {env['numpy']} "
-        f"({env['blas'] or 'unknown BLAS'}), Python {env['python']}, {env['system']}. "
-        f"Best of {result['repeat']} turns."
+        f"Measured on {env['date']}: {env['processor']}, {result['threads']} of {env['cores']} "
+        f"cores, fastmlp {build['version']} ({build['isa']}, {build['compiler']}, "
+        f"commit {env['commit']}), {peers}NumPy {env['numpy']} ({env['blas'] or 'unknown BLAS'}), "
+        f"Python {env['python']}, {env['system']}. Best of {result['repeat']} turns."
     )
 
 
 def markdown(result):
     """The table for README.md: a row for each workload, both types side by side."""
-    against = NAMES[result["against"]]
-    dtypes = list(dict.fromkeys(row["dtype"] for row in result["rows"]))
+    rows = {(row["workload"], row["dtype"]): row for row in result["rows"]}
+    dtypes = list(dict.fromkeys(dtype for _, dtype in rows))
+    measured = {(name, row["dtype"]) for row in rows.values() for name in row["contenders"]}
+    ratios = [column for column in README_RATIOS if column in measured]
     head = ["workload", "rows x features", "hidden", "batch"]
-    for dtype in dtypes:
-        head += [f"{against} {dtype}", f"fastmlp {dtype}", "times faster"]
-    head += [f"GFLOP/s {dtypes[-1]} (of FMA ceiling)"]
-    lines = [head, ["---"] * 4 + ["---:"] * (len(head) - 4)]
-    for name in dict.fromkeys(row["workload"] for row in result["rows"]):
-        rows = [row for row in result["rows"] if row["workload"] == name]
-        cells = [name, shape(rows[0]), hidden(rows[0]), f"{rows[0]['batch']:,}"]
-        for row in rows:
-            cells += [number(row["best"][0]), number(row["best"][1]), f"**{row['ratio']:.1f}**"]
-        lines.append([*cells, f"{number(rows[-1]['gflops'])} ({share(rows[-1])})"])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    head += [f"ms per epoch, {dtype}" for dtype in dtypes]
+    head += [f"{NAMES[name]} {dtype}" for name, dtype in ratios]
+    head += [f"GFLOP/s {dtype} (of FMA ceiling)" for dtype in dtypes]
+    table = [head, ["---"] * 4 + ["---:"] * (len(head) - 4)]
+    for workload in dict.fromkeys(name for name, _ in rows):
+        row = rows[workload, dtypes[0]]
+        cells = [workload, shape(row), hidden(row), f"{row['batch']:,}"]
+        cells += [
+            number(rows[workload, dtype]["contenders"]["fastmlp"]["best"]) for dtype in dtypes
+        ]
+        for name, dtype in ratios:
+            contender = rows[workload, dtype]["contenders"].get(name)
+            cells.append(f"**{contender['ratio']:.1f}**" if contender else "-")
+        for dtype in dtypes:
+            row = rows[workload, dtype]
+            gflops = number(row["contenders"]["fastmlp"]["gflops"])
+            cells.append(f"{gflops} ({share(row, 'fastmlp')})")
+        table.append(cells)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in table)
 
 
 def update_readme(result):
     """Put sentence and table between the markers of README.md."""
     begin, end = MARKERS
     text = README.read_text()
-    block = f"{begin}\nMilliseconds per epoch. {sentence(result)}\n\n{markdown(result)}\n{end}"
+    block = (
+        f"{begin}\nMilliseconds per epoch of fastmlp, and how many times as long the others take in "
+        f"the same type. {sentence(result)}\n\n{markdown(result)}\n{end}"
+    )
     text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
     if found != 1:
         raise SystemExit(f"README.md should hold one '{begin}' ... '{end}'")
@@ -74,15 +103,17 @@ def update_readme(result):
     print("wrote the table into README.md")
 
 
-def save(result, name):
-    """Leave NAME.json and, where matplotlib is installed, NAME.png in bench/results."""
+def save(result, name, draw):
+    """Leave NAME.json and, where matplotlib is installed, the figure of `draw` as NAME.png."""
     path = write_json(result, name).with_suffix(".png")
     try:
-        chart(result, path)
+        import matplotlib
     except ImportError:
         print("no chart: matplotlib is not installed")
-    else:
-        print(f"wrote {path.relative_to(machine.ROOT)}")
+        return
+    matplotlib.use("Agg")
+    draw(result).savefig(path, dpi=120)
+    print(f"wrote {path.relative_to(machine.ROOT)}")
 
 
 def write_json(result, name):
@@ -94,34 +125,46 @@ def write_json(result, name):
     return path
 
 
-def chart(result, path):
-    """Bars: how many times faster than the other contender, a pair for each workload."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+def ratio_chart(result):
+    """Figure: how many times as long as fastmlp the others take, for each workload and type."""
     import matplotlib.pyplot as plt
 
-    names = list(dict.fromkeys(row["workload"] for row in result["rows"]))
+    workloads = list(dict.fromkeys(row["workload"] for row in result["rows"]))
     dtypes = list(dict.fromkeys(row["dtype"] for row in result["rows"]))
-    height = 0.8 / len(dtypes)
-    fig, ax = plt.subplots(figsize=(7, 1.2 + 0.5 * len(names)), layout="constrained")
-    for i, dtype in enumerate(dtypes):
-        ratios = {row["workload"]: row["ratio"] for row in result["rows"] if row["dtype"] == dtype}
-        places = [names.index(name) + (i - (len(dtypes) - 1) / 2) * height for name in ratios]
-        bars = ax.barh(places, ratios.values(), height, label=dtype)
-        ax.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-    ax.axvline(1, color="black", linewidth=0.8)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.margins(x=0.1)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.set_xlabel(f"epochs in the time of one of {NAMES[result['against']]}'s (log scale)")
+    fig, axes = plt.subplots(
+        1,
+        len(dtypes),
+        figsize=(5 * len(dtypes), 1.5 + 0.4 * len(workloads)),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, dtype in zip(axes[0], dtypes, strict=True):
+        for name in [name for name in NAMES if name != "fastmlp"]:
+            ratios = {
+                row["workload"]: row["contenders"][name]["ratio"]
+                for row in result["rows"]
+                if row["dtype"] == dtype and name in row["contenders"]
+            }
+            places = [workloads.index(workload) for workload in ratios]
+            if ratios:
+                ax.plot(list(ratios.values()), places, "o", label=NAMES[name])
+        ax.axvline(1, color="black", linewidth=0.8)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.grid(axis="x", which="both", linewidth=0.3)
+        ax.set_yticks(range(len(workloads)), workloads)
+        ax.set_xlabel("time of an epoch / fastmlp's (log scale)")
+        ax.set_title(dtype)
+    axes[0][0].invert_yaxis()
+    axes[0][-1].legend()
+    title(fig, result)
+    return fig
+
+
+def title(fig, result):
     env = result["environment"]
-    ax.set_title(f"{env['processor']}, threads: {result['threads']}, {env['date']}", fontsize=9)
-    ax.legend()
-    fig.savefig(path, dpi=120)
-    plt.close(fig)
+    fig.suptitle(f"{env['processor']}, threads: {result['threads']}, {env['date']}", fontsize=9)
 
 
 def shape(row):
@@ -136,10 +179,12 @@ def hidden(row):
     return ", ".join(map(str, units))
 
 
-def share(row):
-    if not (row["gflops"] and row["ceiling_gflops"]):
+def share(row, name):
+    """Of the FMA ceiling, in words."""
+    gflops = row["contenders"][name]["gflops"]
+    if not (gflops and row["ceiling_gflops"]):
         return "-"
-    return f"{100 * row['gflops'] / row['ceiling_gflops']:.0f} %"
+    return f"{100 * gflops / row['ceiling_gflops']:.0f} %"
 
 
 def number(value):

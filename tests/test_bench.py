@@ -1,0 +1,68 @@
+"""The bench's peers train as scikit-learn does: one that did less would be no measure."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCH = Path(__file__).resolve().parent.parent / "bench"
+EPOCHS = 5
+
+
+@pytest.fixture(params=["torch", "jax", "skorch"])
+def peer(request, monkeypatch):
+    """Name of a peer that is installed; bench/ can be imported from."""
+    if not BENCH.exists():
+        pytest.skip("bench/ is not beside tests/")
+    monkeypatch.syspath_prepend(str(BENCH))
+    import peers
+
+    if peers.missing(request.param):
+        pytest.skip(f"{peers.missing(request.param)} is not installed")
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["digits", "tab20", "reg8x500", "deep64", "matexp", "xor"])
+def test_peer_learns_the_same(peer, name, dtype, monkeypatch):
+    """A batch is the whole of X, so the order of the rows does not matter. The penalty is large:
+    without it, epsilon would show, which PyTorch adds at another place."""
+    import peers
+    from workloads import BY_NAME
+
+    monkeypatch.setattr(peers, "ALPHA", 10)
+    workload = BY_NAME[name]
+    X, y = workload.data(dtype)
+    n_rows = min(50, workload.n_rows)
+    workload = replace(workload, n_rows=n_rows, batch=n_rows)
+    assert_same_weights(peer, workload, dtype, X[:n_rows], y[:n_rows], alpha=10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_features", [4, 400])
+def test_peer_takes_as_many_steps(peer, n_features, dtype):
+    """All rows are equal, so their order does not matter; the last batch is shorter."""
+    from workloads import Workload
+
+    workload = Workload("equal", 50, n_features, (5,), "regression", 20, "tanh", "")
+    random_state = np.random.RandomState(0)
+    X = np.tile(random_state.standard_normal(n_features).astype(dtype), (50, 1))
+    assert_same_weights(peer, workload, dtype, X, np.full(50, 3, dtype), alpha=1e-4)
+
+
+def assert_same_weights(peer, workload, dtype, X, y, alpha):
+    import peers
+
+    expected = workload.estimator("sklearn", EPOCHS, 1, alpha=alpha).fit(X, y)
+    fitted = peers.PEERS[peer](workload, dtype, EPOCHS, 1).fit(X, y)
+    coefs, intercepts = peers.initial_weights(workload, dtype)
+    before = [*coefs, *intercepts]
+    learned = [*expected.coefs_, *expected.intercepts_]
+    for start, reference, actual in zip(
+        before, learned, [*fitted.coefs_, *fitted.intercepts_], strict=True
+    ):
+        assert actual.dtype == reference.dtype == dtype
+        moved = np.linalg.norm(reference - start)
+        assert moved > 1e-3
+        assert np.linalg.norm(actual - reference) < 5e-3 * moved
