@@ -19,7 +19,7 @@ SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/*.pyx fa
 help:
 	@echo "make demo    train on digits beside scikit-learn's MLP; a table and digits_loss.png"
 	@echo "make test    run the test suite"
-	@echo "make bench   measure every workload of bench/fit.py against scikit-learn"
+	@echo "make bench   measure fit, predict and more beside scikit-learn, PyTorch, JAX, ONNX Runtime"
 	@echo "make lint    check Python, Cython and C sources;  make format  rewrites them"
 	@echo "make clean   remove what was built, and .venv"
 
@@ -31,6 +31,9 @@ test: $(VENV)/built $(VENV)/extra-test
 
 bench: $(VENV)/built $(VENV)/extra-bench
 	@$(BIN)/python bench/fit.py $(ARGS)
+	@$(BIN)/python bench/predict.py
+	@$(BIN)/python bench/usage.py
+	@$(BIN)/python bench/sweep.py
 
 lint: $(VENV)/extra-lint
 	@$(BIN)/ruff check .

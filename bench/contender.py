@@ -1,7 +1,8 @@
-"""Measuring in processes of their own: one works when told to, the others stand still."""
+"""Contenders that have a process each: one works when told to, the others stand still."""
 
 import json
 import signal
+import statistics
 import subprocess
 import sys
 
@@ -9,9 +10,12 @@ import machine
 
 
 class Contender:
-    """A process `script --serve *args`, that calls `serve`. Talks in lines of JSON."""
+    """A process `script --serve *args n_threads`, that calls `serve`. Talks in lines of JSON."""
 
     def __init__(self, script, *args, n_threads):
+        self.turns = []  # seconds
+        self.added_bytes = 0
+        self.ceiling = 0  # GFLOP/s
         self.process = subprocess.Popen(
             [sys.executable, script, "--serve", *args, str(n_threads)],
             env=machine.threads_environment(n_threads),
@@ -33,11 +37,15 @@ class Contender:
         return self._answer()
 
     def ask(self, order):
-        """Its answer to `order`; both are dicts."""
+        """Its answer to `order`; both are dicts. An answer has "added_bytes" and "ceiling"."""
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        return self._answer()
+        answer = self._answer()
+
+        self.added_bytes = answer["added_bytes"]
+        self.ceiling = max(answer["ceiling"], self.ceiling)
+        return answer
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -45,6 +53,24 @@ class Contender:
             raise SystemExit(f"{' '.join(self.process.args[2:])} failed")
         self.process.send_signal(signal.SIGSTOP)  # its idle threads would go on turning
         return json.loads(line)
+
+
+def compared(contenders, units, flops):
+    """For JSON: {name: numbers} of {name: Contender}, times in `units` a second."""
+    best = {name: min(contender.turns) for name, contender in contenders.items()}
+    median = {name: statistics.median(contender.turns) for name, contender in contenders.items()}
+    return {
+        name: {
+            "turns": len(contender.turns),
+            "best": units * best[name],
+            "median": units * median[name],
+            "ratio": best[name] / best["fastmlp"],
+            "median_ratio": median[name] / median["fastmlp"],
+            "gflops": flops / best[name] / 1e9 if flops else None,
+            "added_bytes": contender.added_bytes,
+        }
+        for name, contender in contenders.items()
+    }
 
 
 def serve(started, answer):

@@ -32,7 +32,6 @@ How it is measured
 import argparse
 import contextlib
 import os
-import statistics
 import sys
 import time
 import warnings
@@ -41,10 +40,10 @@ from dataclasses import replace
 import machine
 import peers
 import report
-from contender import Contender, serve
+from contender import Contender, compared, serve
 from workloads import BY_NAME, EXTRAS, WORKLOADS
 
-AGAINST = "sklearn", *peers.PEERS
+AGAINST = {"sklearn": (), **{name: peer.modules for name, peer in peers.PEERS.items()}}
 MAX_EPOCHS = 10_000
 
 
@@ -53,7 +52,7 @@ def main():
     chosen = [BY_NAME[name] for name in args.workloads] or WORKLOADS
     if args.quick:
         args.seconds, args.repeat = 0.2, 1
-    installed = [name for name in args.against if not missing(name)]
+    installed = [name for name in args.against if peers.is_installed(name, AGAINST[name])]
     is_whole = chosen == WORKLOADS and len(args.dtype) == 2 and not args.quick
     if args.update_readme and not (is_whole and installed == list(AGAINST)):
         sys.exit(
@@ -89,7 +88,7 @@ def parse_arguments():
     )
     parser.add_argument("--threads", type=int, default=machine.n_cores(), help="default: all cores")
     parser.add_argument(
-        "--against", nargs="*", choices=AGAINST, default=AGAINST, help="default: all installed"
+        "--against", nargs="*", choices=AGAINST, default=list(AGAINST), help="default: all"
     )
     parser.add_argument(
         "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
@@ -105,14 +104,6 @@ def parse_arguments():
     return args
 
 
-def missing(name):
-    """Whether a module of the peer is not installed; says so."""
-    module = name in peers.PEERS and peers.missing(name)
-    if module:
-        print(f"without {report.NAMES[name]}: {module} is not installed", flush=True)
-    return bool(module)
-
-
 def compare(workload, dtype, names, args):
     """All contenders in turn on one workload: a row of the result."""
     with contextlib.ExitStack() as stack:
@@ -125,14 +116,12 @@ def compare(workload, dtype, names, args):
             fitter.calibrate(args.seconds)
         reference = fitters.get("sklearn") or max(fitters.values(), key=lambda fitter: fitter.speed)
         for fitter in fitters.values():
-            fitter.plan(workload, args.seconds, reference.speed)
+            fitter.plan(args.seconds, reference.speed)
         for _ in range(args.repeat):
             for fitter in fitters.values():
                 fitter.take_turn(3 * args.repeat * args.seconds)
 
-    flops = workload.epoch_flops
-    fastmlp = fitters["fastmlp"]
-    row = {
+    return {
         "workload": workload.name,
         "n_rows": workload.n_rows,
         "n_features": workload.n_features,
@@ -140,33 +129,20 @@ def compare(workload, dtype, names, args):
         "batch": workload.batch,
         "dtype": dtype,
         "unit": "ms per fit" if workload.fit_epochs else "ms per epoch",
-        "ceiling_gflops": fastmlp.ceiling,
+        "epochs": {name: fitter.epochs for name, fitter in fitters.items()},
+        "ceiling_gflops": fitters["fastmlp"].ceiling,
         "X_bytes": started["X_bytes"],
-        "contenders": {},
+        "contenders": compared(fitters, 1e3, workload.epoch_flops),
     }
-    for name, fitter in fitters.items():
-        row["contenders"][name] = {
-            "epochs": fitter.epochs,
-            "turns": len(fitter.turns),
-            "best": fitter.best,
-            "median": fitter.median,
-            "ratio": fitter.best / fastmlp.best,
-            "median_ratio": fitter.median / fastmlp.median,
-            "gflops": flops / fitter.best / 1e6 if flops else None,
-            "added_bytes": fitter.added_bytes,
-        }
-    return row
 
 
 class Fitter(Contender):
-    """A contender at one workload. Times are in ms per epoch, or per fit if its epochs are set."""
+    """A contender at one workload. Turns are in seconds per epoch, or per fit of `fit_epochs`."""
 
     def __init__(self, name, workload, dtype, n_threads):
         super().__init__(__file__, name, workload.name, dtype, n_threads=n_threads)
-        self.turns = []
-        self.seconds = 0  # that it has worked in all turns
-        self.added_bytes = 0
-        self.ceiling = None
+        self.fit_epochs = workload.fit_epochs
+        self.worked = 0  # seconds, in all turns
 
     def calibrate(self, seconds):
         """Find `speed`, seconds per epoch, from fits of 1, 4, 16 ... epochs."""
@@ -178,33 +154,20 @@ class Fitter(Contender):
                 return
             epochs *= 4
 
-    def plan(self, workload, seconds, reference_speed):
+    def plan(self, seconds, reference_speed):
         """Set `epochs`, of a fit, and `fits`, of a turn."""
         slower = max(self.speed, reference_speed)
-        self.epochs = workload.fit_epochs or min(MAX_EPOCHS, max(1, int(seconds / slower)))
+        self.epochs = self.fit_epochs or min(MAX_EPOCHS, max(1, int(seconds / slower)))
         self.fits = max(1, round(seconds / 2 / (self.speed * self.epochs)))
-        self.unit = 1e3 / (1 if workload.fit_epochs else self.epochs)
 
-    def take_turn(self, enough_seconds):
-        if len(self.turns) < 2 or self.seconds < enough_seconds:
+    def take_turn(self, enough):
+        if len(self.turns) < 2 or self.worked < enough:
             took = self._fit(self.epochs, self.fits)
-            self.seconds += took * self.fits
-            self.turns.append(took * self.unit)
-
-    @property
-    def best(self):
-        return min(self.turns)
-
-    @property
-    def median(self):
-        return statistics.median(self.turns)
+            self.worked += took * self.fits
+            self.turns.append(took if self.fit_epochs else took / self.epochs)
 
     def _fit(self, epochs, fits):
-        answer = self.ask({"epochs": epochs, "fits": fits})
-        self.added_bytes = answer["added_bytes"]
-        if answer["ceiling"]:
-            self.ceiling = max(answer["ceiling"], self.ceiling or 0)
-        return answer["seconds"]
+        return self.ask({"epochs": epochs, "fits": fits})["seconds"]
 
 
 def fit_when_told(name, workload_name, dtype, n_threads):
@@ -235,17 +198,10 @@ def fit_when_told(name, workload_name, dtype, n_threads):
         return {
             "seconds": seconds,
             "added_bytes": machine.peak_memory() - baseline,
-            "ceiling": fma_ceiling(dtype, n_threads) if name == "fastmlp" else None,
+            "ceiling": machine.fma_ceiling(dtype, n_threads) if name == "fastmlp" else 0,
         }
 
     serve({"X_bytes": X_bytes}, answer)
-
-
-def fma_ceiling(dtype, n_threads):
-    """GFLOP/s of FMA instructions alone, on `n_threads` threads."""
-    from fastmlp import _core
-
-    return _core.fma_ceiling(_core.isa(), dtype, n_threads)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,21 @@ def threads_environment(n_threads):
     return {**os.environ, **dict.fromkeys(names, str(n_threads))}
 
 
+def fma_ceiling(dtype, n_threads):
+    """GFLOP/s of FMA instructions alone, on `n_threads` threads."""
+    from fastmlp import _core
+
+    return _core.fma_ceiling(_core.isa(), dtype, n_threads)
+
+
 def environment(peers=()):
     """Processor, versions (also of `peers`), commit and date, as a dict for JSON."""
-    import fastmlp
     import numpy
     import scipy
     import sklearn
     from threadpoolctl import threadpool_info
+
+    import fastmlp
 
     blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     blas = [pool for pool in blas if "numpy" in pool["filepath"]] or blas  # SciPy has its own

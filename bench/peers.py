@@ -251,9 +251,10 @@ def jax_state(workload, dtype):
 PEERS = {"torch": Torch, "jax": Jax, "skorch": Skorch}
 
 
-def missing(peer):
-    """The first module that `peer` needs and is not installed, or None."""
-    for module in PEERS[peer].modules:
+def is_installed(name, modules):
+    """Whether all of `modules` are; says so if not."""
+    for module in modules:
         if importlib.util.find_spec(module) is None:
-            return module
-    return None
+            print(f"without {name}: {module} is not installed", flush=True)
+            return False
+    return True

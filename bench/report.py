@@ -3,6 +3,8 @@
 import json
 import re
 
+import numpy as np
+
 import machine
 
 RESULTS = machine.ROOT / "bench" / "results"
@@ -93,8 +95,8 @@ def update_readme(result):
     begin, end = MARKERS
     text = README.read_text()
     block = (
-        f"{begin}\nMilliseconds per epoch of fastmlp, and how many times as long the others take in "
-        f"the same type. {sentence(result)}\n\n{markdown(result)}\n{end}"
+        f"{begin}\nMilliseconds per epoch of fastmlp, and how many times as long the others take "
+        f"with the same type. {sentence(result)}\n\n{markdown(result)}\n{end}"
     )
     text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
     if found != 1:
@@ -104,8 +106,10 @@ def update_readme(result):
 
 
 def save(result, name, draw):
-    """Leave NAME.json and, where matplotlib is installed, the figure of `draw` as NAME.png."""
+    """Leave NAME.json and, where matplotlib is installed, what `draw` draws as NAME.png."""
     path = write_json(result, name).with_suffix(".png")
+    if draw is None:
+        return
     try:
         import matplotlib
     except ImportError:
@@ -158,6 +162,43 @@ def ratio_chart(result):
         ax.set_title(dtype)
     axes[0][0].invert_yaxis()
     axes[0][-1].legend()
+    title(fig, result)
+    return fig
+
+
+def growth_chart(result):
+    """Figure: time against threads, rows, features and width, GFLOP/s against width."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
+    by_rows, by_features, by_width, by_threads, by_gflops, by_cost = axes.flat
+    for dtype, style in zip(result["growth"], ("-", "--"), strict=False):
+        growth = result["growth"][dtype]
+        for ax, axis in ((by_rows, "rows"), (by_features, "features"), (by_width, "width")):
+            values, seconds, _ = np.transpose(growth[axis])
+            ax.plot(values, 1e3 * seconds, "o" + style, color="C0", label=dtype)
+            ax.set(xlabel=axis)
+        values, seconds, flops = np.transpose(growth["width"])
+        by_gflops.plot(values, flops / seconds / 1e9, "o" + style, color="C0", label=dtype)
+        ceiling = result["ceiling_gflops"][dtype]
+        by_gflops.axhline(ceiling, ls=style, color="black", lw=0.8, label=f"ceiling, {dtype}")
+        threads = [axis for axis in growth if axis.startswith("threads")]
+        for i, axis in enumerate(threads):
+            values, seconds, _ = np.transpose(growth[axis])
+            label = axis.removeprefix("threads, ") if style == "-" else None
+            by_threads.plot(values, 1e3 * seconds, "o" + style, color=f"C{i}", label=label)
+        if "cliffs" in result:
+            values, seconds, flops = np.transpose(result["cliffs"][dtype]["width"])
+            by_cost.plot(values, 1e12 * seconds / flops, "." + style, color="C0", label=dtype)
+    by_gflops.set(xlabel="width", ylabel="GFLOP/s")
+    by_threads.set(xlabel="threads")
+    by_cost.set(xlabel="width", ylabel="ps per flop")
+    for ax in axes.flat:
+        ax.set(xscale="log", yscale="log", ylabel=ax.get_ylabel() or "ms per epoch")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.grid(linewidth=0.3)
+        ax.legend(fontsize=8)
     title(fig, result)
     return fig
 

@@ -41,15 +41,10 @@ class Workload:
 
     @property
     def epoch_flops(self):
-        """Floating-point operations of the matrix products of one epoch, or None.
-
-        Forward, gradient and delta products, two operations an element; the first layer needs no
-        delta for its input.
-        """
+        """Floating-point operations of the matrix products of one epoch, or None."""
         if self.fit_epochs or self.name == "sparse":
             return None
-        products = [fan_in * fan_out for fan_in, fan_out in pairwise(self.layer_units)]
-        return self.n_rows * (6 * sum(products) - 2 * products[0])
+        return self.n_rows * flops_per_row(self.layer_units)
 
     def data(self, dtype):
         """X (n_rows, n_features) and y, both fresh; X and regression targets are of `dtype`."""
@@ -109,6 +104,16 @@ EXTRAS = [
     ),
 ]
 BY_NAME = {workload.name: workload for workload in WORKLOADS + EXTRAS}
+
+
+def flops_per_row(layer_units):
+    """Floating-point operations of the matrix products of a training step, for each row.
+
+    Forward, gradient and delta products, two operations an element; the first layer needs no delta
+    for its input.
+    """
+    products = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_units)]
+    return 6 * sum(products) - 2 * products[0]
 
 
 def normal_matrix(random_state, n_rows, n_features, dtype):

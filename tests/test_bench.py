@@ -18,8 +18,8 @@ def peer(request, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
     import peers
 
-    if peers.missing(request.param):
-        pytest.skip(f"{peers.missing(request.param)} is not installed")
+    for module in peers.PEERS[request.param].modules:
+        pytest.importorskip(module)
     return request.param
 
 
