@@ -161,7 +161,7 @@ def ratio_chart(result):
         ax.set_xlabel("time of an epoch / fastmlp's (log scale)")
         ax.set_title(dtype)
     axes[0][0].invert_yaxis()
-    axes[0][-1].legend()
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper")
     title(fig, result)
     return fig
 
@@ -193,11 +193,15 @@ def growth_chart(result):
     by_gflops.set(xlabel="width", ylabel="GFLOP/s")
     by_threads.set(xlabel="threads")
     by_cost.set(xlabel="width", ylabel="ps per flop")
+    by_cost.set_visible("cliffs" in result)
     for ax in axes.flat:
         ax.set(xscale="log", yscale="log", ylabel=ax.get_ylabel() or "ms per epoch")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_major_formatter("{x:g}")
         ax.grid(linewidth=0.3)
+    by_threads.set_xticks([value for value, *_ in growth[threads[0]]])
+    by_threads.xaxis.set_minor_formatter("")
+    for ax in axes.flat:
         ax.legend(fontsize=8)
     title(fig, result)
     return fig

@@ -182,12 +182,15 @@ def numbers(axes, times):
 def main():
     args = parse_arguments()
     warnings.simplefilter("ignore")
-    result = {"threads": args.threads, "environment": machine.environment(), "ceiling_gflops": {}}
-    for dtype in args.dtype:
-        result["ceiling_gflops"][dtype] = machine.fma_ceiling(dtype, args.threads)
+    result = {"threads": args.threads, "environment": machine.environment()}
+    ceilings = dict.fromkeys(args.dtype, 0)
     for what, sweep in (("cliffs", find_cliffs), ("growth", grow)):
         if what in args.what:
-            result[what] = {dtype: sweep(args, dtype) for dtype in args.dtype}
+            result[what] = {}
+            for dtype in args.dtype:
+                result[what][dtype] = sweep(args, dtype)
+                ceilings[dtype] = max(ceilings[dtype], machine.fma_ceiling(dtype, args.threads))
+    result["ceiling_gflops"] = ceilings
     is_whole = len(args.what) == 2 and len(args.dtype) == 2
     draw = report.growth_chart if "growth" in result else None
     report.save(result, "sweep" if is_whole else "sweep-partial", draw)
