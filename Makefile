@@ -31,6 +31,7 @@ test: $(VENV)/built $(VENV)/extra-test
 
 bench: $(VENV)/built $(VENV)/extra-bench
 	@$(BIN)/python bench/fit.py $(ARGS)
+	@$(BIN)/python bench/fit.py sparse lbfgs
 	@$(BIN)/python bench/predict.py
 	@$(BIN)/python bench/usage.py
 	@$(BIN)/python bench/sweep.py
