@@ -14,8 +14,9 @@ How it is measured
 - What is timed is a whole `fit`: users wait for that. The time of an epoch is the time of the fit
   divided by its epochs, so validating X and making the weights are counted. All contenders fit the
   same number of epochs: as many as scikit-learn does in about --seconds, a slower one fewer. A turn
-  of a faster one is several such fits, so that it lasts about half as long at least. Who has worked
-  for three times --repeat times --seconds takes no further turn after the second.
+  of a faster one is several such fits, so that it lasts about half as long at least. Who is slow
+  stops after two turns, once it has worked for twice --repeat times --seconds; the fit that finds
+  out how slow is one of them.
 - No stopping rule ends a fit: tol=0, n_iter_no_change=inf. What a workload does not
   name is scikit-learn's default. bench/peers.py tells how the others do the same.
 - All get X (and regression targets) of the same type: float64 against float64, float32 against
@@ -119,7 +120,7 @@ def compare(workload, dtype, names, args):
             fitter.plan(args.seconds, reference.speed)
         for _ in range(args.repeat):
             for fitter in fitters.values():
-                fitter.take_turn(3 * args.repeat * args.seconds)
+                fitter.take_turn(2 * args.repeat * args.seconds)
 
     return {
         "workload": workload.name,
@@ -146,25 +147,28 @@ class Fitter(Contender):
 
     def calibrate(self, seconds):
         """Find `speed`, seconds per epoch, from fits of 1, 4, 16 ... epochs."""
-        epochs = 1
-        while True:
-            took = self._fit(epochs, 1)
-            if took > seconds / 4 or epochs >= MAX_EPOCHS:
-                self.speed = took / epochs
-                return
-            epochs *= 4
+        self.epochs, took = 1, self._fit(1, 1)
+        while took < seconds / 4 and self.epochs < MAX_EPOCHS:
+            self.epochs *= 4
+            took = self._fit(self.epochs, 1)
+        self.speed = took / self.epochs
 
     def plan(self, seconds, reference_speed):
         """Set `epochs`, of a fit, and `fits`, of a turn."""
+        calibrated = self.epochs
         slower = max(self.speed, reference_speed)
         self.epochs = self.fit_epochs or min(MAX_EPOCHS, max(1, int(seconds / slower)))
         self.fits = max(1, round(seconds / 2 / (self.speed * self.epochs)))
+        if (self.epochs, self.fits) == (calibrated, 1):
+            self._count(self.speed * self.epochs)
 
     def take_turn(self, enough):
         if len(self.turns) < 2 or self.worked < enough:
-            took = self._fit(self.epochs, self.fits)
-            self.worked += took * self.fits
-            self.turns.append(took if self.fit_epochs else took / self.epochs)
+            self._count(self._fit(self.epochs, self.fits))
+
+    def _count(self, took):
+        self.worked += took * self.fits
+        self.turns.append(took if self.fit_epochs else took / self.epochs)
 
     def _fit(self, epochs, fits):
         return self.ask({"epochs": epochs, "fits": fits})["seconds"]
