@@ -1,4 +1,5 @@
-"""The bench's peers train as scikit-learn does: one that did less would be no measure."""
+"""The bench: its peers train as scikit-learn does (one that did less would be no measure), a cliff
+is seen where there is one, and the README's table shows what was measured."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,17 @@ BENCH = Path(__file__).resolve().parent.parent / "bench"
 EPOCHS = 5
 
 
-@pytest.fixture(params=["torch", "jax", "skorch"])
-def peer(request, monkeypatch):
-    """Name of a peer that is installed; bench/ can be imported from."""
+@pytest.fixture
+def bench(monkeypatch):
+    """bench/ can be imported from."""
     if not BENCH.exists():
         pytest.skip("bench/ is not beside tests/")
     monkeypatch.syspath_prepend(str(BENCH))
+
+
+@pytest.fixture(params=["torch", "jax", "skorch"])
+def peer(request, bench):
+    """Name of a peer that is installed."""
     import peers
 
     for module in peers.PEERS[request.param].modules:
@@ -66,3 +72,46 @@ def assert_same_weights(peer, workload, dtype, X, y, alpha):
         moved = np.linalg.norm(reference - start)
         assert moved > 1e-3
         assert np.linalg.norm(actual - reference) < 5e-3 * moved
+
+
+def test_cliffs(bench):
+    """A step up in cost is a cliff; a smaller shape that takes as long as a larger one is none."""
+    from sweep import Shape, cliffs_among
+
+    shapes = [Shape("float32", 1, width=width) for width in (1, 2, 15, 16, 17, 18)]
+    times = {shape: 1e-3 + 1e-11 * shape.flops for shape in shapes}
+    assert cliffs_among(shapes, times) == []
+    times[shapes[4]] *= 2
+    found = cliffs_among(shapes, times)
+    assert [(cliff.width, neighbour.width) for cliff, neighbour, _ in found] == [(17, 16), (17, 18)]
+    assert all(1.6 < ratio < 2.4 for *_, ratio in found)
+
+
+def test_readme_table(bench):
+    """A row for each workload; ratios of those that were measured."""
+    import report
+
+    def contender(best):
+        return {"best": best, "ratio": best / 2, "gflops": 50.0}
+
+    row = {"workload": "w", "n_rows": 1000, "n_features": 7, "hidden": [64, 64, 64], "batch": 200}
+    row |= {"ceiling_gflops": 100.0}
+    contenders = {"fastmlp": contender(2.0), "sklearn": contender(9.0)}
+    result = {
+        "rows": [
+            {**row, "dtype": "float64", "contenders": contenders},
+            {**row, "dtype": "float32", "contenders": {**contenders, "jax": contender(5.0)}},
+        ]
+    }
+    head, _, line = (
+        [cell.strip() for cell in text.strip("|").split("|")]
+        for text in report.markdown(result).split("\n")
+    )
+    cells = dict(zip(head, line, strict=True))
+    assert cells["rows x features"] == "1,000 x 7"
+    assert cells["hidden"] == "64 x 3"
+    assert cells["ms per epoch, float32"] == "2.00"
+    assert cells["scikit-learn float64"] == "**4.5**"
+    assert cells["JAX float32"] == "**2.5**"
+    assert cells["GFLOP/s float32 (of FMA ceiling)"] == "50.0 (50 %)"
+    assert not [name for name in head if "PyTorch" in name]
