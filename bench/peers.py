@@ -62,14 +62,8 @@ class Torch:
         return self
 
 
-class Skorch:
+class Skorch(Torch):
     modules = "skorch", "torch"
-
-    def __init__(self, workload, dtype, epochs, n_threads):
-        import torch
-
-        torch.set_num_threads(n_threads)
-        self.workload, self.dtype, self.epochs = workload, dtype, epochs
 
     def fit(self, X, y):
         import skorch

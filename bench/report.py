@@ -191,7 +191,7 @@ def growth_chart(result):
             values, seconds, flops = np.transpose(result["cliffs"][dtype]["width"])
             by_cost.plot(values, 1e12 * seconds / flops, "." + style, color="C0", label=dtype)
     by_gflops.set(xlabel="width", ylabel="GFLOP/s")
-    by_threads.set(xlabel="threads")
+    by_threads.set(xlabel="threads (dashed: float32)")
     by_cost.set(xlabel="width", ylabel="ps per flop")
     by_cost.set_visible("cliffs" in result)
     for ax in axes.flat:
@@ -202,7 +202,7 @@ def growth_chart(result):
     by_threads.set_xticks([value for value, *_ in growth[threads[0]]])
     by_threads.xaxis.set_minor_formatter("")
     for ax in axes.flat:
-        ax.legend(fontsize=8)
+        ax.legend(fontsize=8, handlelength=3)
     title(fig, result)
     return fig
 
