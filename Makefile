@@ -4,7 +4,8 @@
 # when its sources change.
 #
 #   make test PYTHON=python3.12       another interpreter (if .venv exists, after `make clean`)
-#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py, demo.py
+#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py (which then is
+#                                     all that `make bench` runs), demo.py
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,10 +32,12 @@ test: $(VENV)/built $(VENV)/extra-test
 
 bench: $(VENV)/built $(VENV)/extra-bench
 	@$(BIN)/python bench/fit.py $(ARGS)
+ifndef ARGS
 	@$(BIN)/python bench/fit.py sparse lbfgs
 	@$(BIN)/python bench/predict.py
 	@$(BIN)/python bench/usage.py
 	@$(BIN)/python bench/sweep.py
+endif
 
 lint: $(VENV)/extra-lint
 	@$(BIN)/ruff check .

@@ -94,8 +94,8 @@ def parse_arguments():
     parser.add_argument(
         "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
     )
-    parser.add_argument("--repeat", type=int, default=5, help="turns of each contender (5)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="about so long a turn (1.5)")
+    parser.add_argument("--repeat", type=int, default=3, help="turns of each contender (3)")
+    parser.add_argument("--seconds", type=float, default=1, help="about so long a turn (1)")
     parser.add_argument("--quick", action="store_true", help="one short turn: does it run?")
     parser.add_argument("--update-readme", action="store_true", help="write README.md's table")
     args = parser.parse_args()
