@@ -1,9 +1,10 @@
 """Other libraries at the same training, each as its users would best run it.
 
-A peer is made for a workload and fits as an estimator does: layers, initial weights, loss, L2
-penalty and Adam are those of scikit-learn's estimators; each epoch goes once through all rows in a
-new order, and its last batch may be shorter. `tests/test_bench.py` compares the weights that come
-out, `coefs_` and `intercepts_`, with scikit-learn's.
+A peer is made for a workload and fits as an estimator does, but on the `arrays` of its library,
+which are made once and not timed. Layers, initial weights, loss, L2 penalty and Adam are those of
+scikit-learn's estimators; each epoch goes once through all rows in a new order, and its last batch
+may be shorter. `tests/test_bench.py` compares the weights that come out, `coefs_` and
+`intercepts_`, with scikit-learn's.
 
 torch   Eager, with fused Adam and batches indexed out of tensors that share the memory of X and y.
         Threads by `torch.set_num_threads`.
@@ -45,10 +46,14 @@ class Torch:
         torch.set_num_threads(n_threads)
         self.workload, self.dtype, self.epochs = workload, dtype, epochs
 
+    def arrays(self, X, y):
+        import torch
+
+        return torch.from_numpy(X), torch.from_numpy(targets(self.workload, y, self.dtype))
+
     def fit(self, X, y):
         import torch
 
-        X, y = torch.from_numpy(X), torch.from_numpy(targets(self.workload, y, self.dtype))
         model = torch_model(self.workload, self.dtype)
         loss_of = torch_loss(self.workload)()
         optimizer = torch.optim.Adam(torch_groups(model, self.workload), LEARNING_RATE, fused=True)
@@ -65,17 +70,20 @@ class Torch:
 class Skorch(Torch):
     modules = "skorch", "torch"
 
+    def arrays(self, X, y):
+        y = targets(self.workload, y, self.dtype)
+        return X, y.ravel() if self.workload.target == "binary" else y
+
     def fit(self, X, y):
         import skorch
         import torch
 
         workload = self.workload
-        y = targets(workload, y, self.dtype)
         net = skorch.NeuralNetClassifier
         if workload.is_regression:
             net = skorch.NeuralNetRegressor
         elif workload.target == "binary":
-            net, y = skorch.NeuralNetBinaryClassifier, y.ravel()
+            net = skorch.NeuralNetBinaryClassifier
         n_layers = len(workload.layer_units) - 1
         fitted = net(
             torch_model(workload, self.dtype),
@@ -159,11 +167,14 @@ class Jax:
         self.workload, self.dtype, self.epochs = workload, dtype, epochs
         self.epoch = compiled_epoch(workload, dtype)
 
-    def fit(self, X, y):
-        import jax
+    def arrays(self, X, y):
         import jax.numpy as jnp
 
-        X, y = jnp.asarray(X), jnp.asarray(targets(self.workload, y, self.dtype, np.int32))
+        return jnp.asarray(X), jnp.asarray(targets(self.workload, y, self.dtype, np.int32))
+
+    def fit(self, X, y):
+        import jax
+
         state = jax_state(self.workload, self.dtype)
         random = np.random.default_rng(0)
         order = np.arange(len(X), dtype=np.int32)

@@ -61,7 +61,8 @@ def assert_same_weights(peer, workload, dtype, X, y, alpha):
     import peers
 
     expected = workload.estimator("sklearn", EPOCHS, 1, alpha=alpha).fit(X, y)
-    fitted = peers.PEERS[peer](workload, dtype, EPOCHS, 1).fit(X, y)
+    fitted = peers.PEERS[peer](workload, dtype, EPOCHS, 1)
+    fitted.fit(*fitted.arrays(X, y))
     coefs, intercepts = peers.initial_weights(workload, dtype)
     before = [*coefs, *intercepts]
     learned = [*expected.coefs_, *expected.intercepts_]
