@@ -208,8 +208,7 @@ INLINE real NAME(power_of_two)(real k) {
  * under a tenth of an ulp). */
 INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
     *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
-    const real high = x - *k * LN2_HIGH, r = high - *k * LN2_LOW;
-    const real low = (high - r) - *k * LN2_LOW; /* what rounding took from r */
+    const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
 #if REAL_IS_DOUBLE
     real p = 1.0 / 6227020800;
     p = p * r + 1.0 / 479001600;
@@ -227,7 +226,7 @@ INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
     p = p * r + R(1.0 / 6);
     p = p * r + R(0.5);
     *r_ = r;
-    return r * r * p + low;
+    return r * r * p;
 }
 
 INLINE real NAME(exp)(real x) {
