@@ -644,7 +644,7 @@ INLINE void NAME(fetch)(const char *row, size_t bytes) {
     static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
                                     ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
                                     size_t a_panel) {                                              \
-        const size_t ahead = 1 + 4096 / (n * sizeof(source));                                      \
+        const size_t ahead = 1 + 512 / (n * sizeof(source));                                      \
         for (size_t i = 0; i < ahead && i < m; i++)                                                \
             NAME(fetch)(x + rows[i] * row_stride, n * sizeof(source));                             \
         for (size_t i = 0; i < m; i++) {                                                           \
