@@ -1365,10 +1365,11 @@ cdef class Engine:
         """
         self.steps_taken, self.loss_sums = 0, []
         self._check(dataset)
-        cdef size_t n_epochs = len(orders), n_rows = orders.shape[1], chunk = 0, stop
-        cdef size_t n_chunks, n_batches
         distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
+        cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
         cdef const intptr_t *rows = row_numbers(dataset, distinct.reshape(-1))
+        cdef size_t n_epochs = len(orders), n_rows = checked.shape[1], chunk = 0, stop
+        cdef size_t n_chunks, n_batches
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
         n_batches = in_units(n_rows, batch_size)
