@@ -140,7 +140,6 @@ typedef struct {
      * state; the gradient proper is scale (g + l2 w). Returns the sum of squares of w before it. */
     double (*step[FASTMLP_N_OPTIMIZERS])(size_t count, const fastmlp_step *step, double l2,
                                          const void *g, void *w, void *state_1, void *state_2);
-    double (*sum_squares)(size_t count, const void *w);
 
     /* out = x[0] + x[1] + ... of n arrays of `count` (a multiple of V) reals, `distance` apart. */
     void (*sum_arrays)(size_t count, size_t n, const void *x, size_t distance, void *out);

@@ -644,13 +644,14 @@ INLINE void NAME(fetch)(const char *row, size_t bytes) {
     static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
                                     ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
                                     size_t a_panel) {                                              \
-        const size_t ahead = 1 + 512 / (n * sizeof(source));                                      \
+        const int contiguous = column_stride == (ptrdiff_t)sizeof(source);                         \
+        const size_t ahead = contiguous ? 1 + 512 / (n * sizeof(source)) : 0;                      \
         for (size_t i = 0; i < ahead && i < m; i++)                                                \
             NAME(fetch)(x + rows[i] * row_stride, n * sizeof(source));                             \
         for (size_t i = 0; i < m; i++) {                                                           \
             const char *from = x + rows[i] * row_stride;                                           \
             real *to = (real *)a_ + i * V;                                                         \
-            if (column_stride != (ptrdiff_t)sizeof(source)) {                                      \
+            if (!contiguous) {                                                                     \
                 for (size_t j = 0; j < n; j++, from += column_stride) {                            \
                     source value;                                                                  \
                     __builtin_memcpy(&value, from, sizeof value);                                  \
@@ -890,14 +891,6 @@ INLINE double NAME(sum)(vec x) {
     return sum;
 }
 
-static double NAME(sum_squares)(size_t count, const void *w_) {
-    const real *w = w_;
-    vec squares = {0};
-    for (size_t i = 0; i < count; i += V)
-        squares += load(w + i) * load(w + i);
-    return NAME(sum)(squares);
-}
-
 static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t distance, void *out_) {
     const real *x = x_;
     real *out = out_;
@@ -999,7 +992,6 @@ const fastmlp_kernels NAME(kernels) = {
     .output = {FASTMLP_LOSSES(OUTPUT_ENTRY)},
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
-    .sum_squares = NAME(sum_squares),
     .sum_arrays = NAME(sum_arrays),
     .exponential = NAME(exponential),
     .logarithm = NAME(logarithm),

@@ -68,7 +68,6 @@ cdef extern from "fastmlp.h" nogil:
         double (**step)(
             size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
             void *state_1, void *state_2) noexcept nogil
-        double (*sum_squares)(size_t count, const void *w) noexcept nogil
         void (*sum_arrays)(
             size_t count, size_t n, const void *x, size_t distance, void *out) noexcept nogil
         void (*exponential)(size_t count, void *x) noexcept nogil
@@ -138,7 +137,7 @@ cdef struct Run:
     size_t n_layers
     int activation, loss, optimizer
     Samples samples
-    size_t capacity, stride             # rows of the workspace; reals between its panels
+    size_t stride                       # reals between panels of the workspace: (capacity + 1) V
     # small networks: the batch in shares of rows, each with a gradient of its own; 0: none
     size_t n_shares, share_rows         # rows carried at a time, each thread in its own part
     char *share_gradients               # (n_shares, share_size)

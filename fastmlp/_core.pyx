@@ -218,7 +218,6 @@ def kernel_table(isa_name, dtype):
         "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(LOSSES)},
         "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
         "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
-        "sum_squares": <uintptr_t>k.sum_squares,
         "sum_arrays": <uintptr_t>k.sum_arrays,
         "exponential": <uintptr_t>k.exponential,
         "logarithm": <uintptr_t>k.logarithm,
@@ -1273,7 +1272,6 @@ cdef class Engine:
         if n_shares:
             self.run.share_rows = capacity
             capacity *= self.n_threads
-        self.run.capacity = capacity
         self.run.stride = (capacity + 1) * lanes
         for i in range(self.run.n_layers):
             layer = &self.layers[i]

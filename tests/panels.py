@@ -43,7 +43,6 @@ SIGNATURES = {
     "output": (None, [SIZE, POINTER, SIZE]),
     "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER]),
     "step": (DOUBLE, [SIZE, POINTER, DOUBLE, POINTER, POINTER, POINTER, POINTER]),
-    "sum_squares": (DOUBLE, [SIZE, POINTER]),
     "sum_arrays": (None, [SIZE, SIZE, POINTER, SIZE, POINTER]),
     "exponential": (None, [SIZE, POINTER]),
     "logarithm": (None, [SIZE, POINTER]),

@@ -415,14 +415,6 @@ def test_step(kernels, optimizer, l2, momentum, nesterov):
         np.testing.assert_array_equal(arrays[0], g)
 
 
-def test_sum_squares(kernels):
-    for panels in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100):
-        w = draw(kernels, panels * kernels.lanes)
-        found = kernels.call("sum_squares", w.size, kernels.aligned(w))
-        rtol = 50 * np.finfo(kernels.dtype).eps
-        np.testing.assert_allclose(found, (w.astype(float) ** 2).sum(), rtol=rtol)
-
-
 @pytest.mark.parametrize("n", [1, 2, 3, 16])
 def test_sum_arrays_adds_in_order(kernels, n):
     for panels in (0, 1, 5):
