@@ -315,8 +315,8 @@ cdef class Dataset:
     def _read_csr(self, X):
         if getattr(X, "format", None) != "csr":
             raise ValueError(f"X must be an ndarray or a CSR matrix, got {type(X)}")
-        data, indices = np.ascontiguousarray(X.data), np.ascontiguousarray(X.indices)
-        indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
+        data, indices = (np.require(part, requirements="CA") for part in (X.data, X.indices))
+        indptr = np.require(X.indptr, np.int64, "CA")
         if data.dtype not in (np.float32, np.float64) or indices.dtype not in (np.int32, np.int64):
             raise ValueError("a CSR matrix must have float32 or float64 data and int32 or int64 "
                              f"indices, got {data.dtype} and {indices.dtype}")

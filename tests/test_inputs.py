@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import LabelBinarizer
 
-from fastmlp import MLPClassifier
+from fastmlp import MLPClassifier, _core
 from fastmlp._mlp import _fitted_binarizer
 from problems import KINDS, bits, ours, outputs, problem, theirs
 
@@ -105,6 +105,20 @@ def test_every_sparse_X_gives_what_the_dense_one_gives(name, solver, dtype):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
     np.testing.assert_allclose(outputs(model, other), outputs(model, X), rtol=0, atol=tolerance)
     assert (other != kept).nnz == 0
+
+
+def test_unaligned_parts_of_a_sparse_X(dtype):
+    """C has no such numbers: they are copied."""
+    X, y = problem("multiclass", dtype=dtype)
+    aligned, X = sparse.csr_array(X), sparse.csr_array(X)
+    for name in ("data", "indices", "indptr"):
+        part = getattr(X, name)
+        raw = np.zeros(part.nbytes + 1, np.uint8)[1:].view(part.dtype)
+        raw[:] = part
+        setattr(X, name, raw)
+    assert not any(part.flags.aligned for part in (X.data, X.indices, X.indptr))
+    assert all(part.flags.aligned for part in _core.Dataset(X)._kept)
+    assert bits(fitted("multiclass", X, y), X) == bits(fitted("multiclass", aligned, y), aligned)
 
 
 @pytest.mark.parametrize("source", ["?", "i1", "i8", "u2"])
