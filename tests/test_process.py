@@ -130,6 +130,23 @@ def test_omp_num_threads_does_not_change_the_bits():
     assert len(runs) == 1
 
 
+# fits with gradients of shares of the batch, and of blocks of weights, by seven threads
+FIT_IN_TEAMS = """
+from hashlib import sha256
+from problems import bits, ours, problem
+X, y = problem("multiclass", 701, 53)
+for hidden in ((67, 35), (300, 200)):
+    model = ours("multiclass", hidden_layer_sizes=hidden, random_state=0, max_iter=2, n_threads=7)
+    print(sha256(repr(bits(model.fit(X, y), X)).encode()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("limit", ["1", "3"])
+def test_fewer_threads_than_were_asked_for_do_not_change_the_bits(limit):
+    """OpenMP may give a smaller team."""
+    assert output_of(FIT_IN_TEAMS, OMP_THREAD_LIMIT=limit) == output_of(FIT_IN_TEAMS)
+
+
 DENORMALS = """
 import sys, threading
 import numpy as np
