@@ -98,10 +98,10 @@ typedef struct {
                          const void *wt, int activation, const void *h, void *c, size_t c_panel);
 
     /* g (+)= a^T d over k samples: g (n panels, m, V), and `sums` as column_sums has it, unless NULL.
-     * a points to the first of m columns (inputs
-     * of the layer) of an array in panels; they may cross panels, the first is lane 0 of one.
-     * `_narrow`: a is in columns (row panels, width, V rows), of which the first m are used, and d
-     * is the activations. `_csr`: one panel, g (features, V), g += x^T d. */
+     * a points to the first of m columns (inputs of the layer) of an array in panels; they may
+     * cross panels, the first is lane 0 of one. `_narrow`: a is in columns (row panels, width, V
+     * rows), of which the first m are used, and d is the activations. `_csr`: one panel, g
+     * (features, V), g += x^T d. */
     void (*gradient)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
                      const void *d, size_t d_panel, int accumulate, void *g, size_t g_panel,
                      void *sums);

@@ -9,6 +9,8 @@
 #             chunk's rows and, in the batch's last chunk, takes the optimizer's step at once
 #   meeting
 #
+# A thread that is through with its part takes what others have not begun of theirs.
+#
 # In small networks the gradient is summed in the first phase already, of each share of the rows by
 # itself, while the activations lie in cache; the second adds the shares' gradients in their order.
 #
@@ -91,6 +93,8 @@ cdef extern from *:
         return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
     }
 
+    static inline void fastmlp_set(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+
     /* Waits until all n threads of a team have come here. Some 50 us of turning, then naps: a core
      * left idle goes to the thread we wait for, if another process has taken its own. OpenMP's
      * barrier turns for milliseconds: with one other process on two cores, digits trained 45 times
@@ -121,6 +125,7 @@ cdef extern from *:
     int FASTMLP_OPENMP
     void fastmlp_lap(double *clock, int phase) noexcept nogil
     size_t fastmlp_claim(size_t *next) noexcept nogil
+    void fastmlp_set(bint *flag) noexcept nogil
     void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
     int fastmlp_team_size() noexcept nogil
     int fastmlp_max_threads() noexcept nogil
@@ -839,7 +844,7 @@ cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept 
         if not run.samples.sparse and not k.all_finite(
                 m, in_units(run.layers[0].fan_in, k.lanes), run.layers[0].inputs + at * vector,
                 run.stride):
-            run.not_finite = True
+            fastmlp_set(&run.not_finite)
         for unit in range(in_units(m, k.mr)):
             i = unit * k.mr
             z = columns_of(run, at + i, scratch, &ldz)
