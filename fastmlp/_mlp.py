@@ -163,8 +163,12 @@ class _BaseMLP(BaseEstimator):
 
     @classmethod
     @functools.cache
+    def _param_names(cls):
+        return tuple(super()._get_param_names())  # from the signature, which takes a while to read
+
+    @classmethod
     def _get_param_names(cls):
-        return super()._get_param_names()  # from the signature, which takes a while to read
+        return list(cls._param_names())
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

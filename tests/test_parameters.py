@@ -214,3 +214,11 @@ def test_all_and_dir_show_the_public_names(name):
     assert name in fastmlp.__all__
     assert "show_config" in fastmlp.__all__
     assert isinstance(fastmlp.__version__, str)
+
+
+def test_lists_of_parameter_names_belong_to_the_caller():
+    """A subclass may extend what it gets from super()."""
+    make = fastmlp.MLPClassifier
+    expected = make().get_params().keys()
+    make._get_param_names().clear()
+    assert make().get_params().keys() == expected
