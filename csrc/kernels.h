@@ -634,7 +634,7 @@ static void NAME(column_sums_narrow)(size_t n, size_t k, const void *d_, int acc
         from += (n) * sizeof(source), to += (n);                                                   \
     }
 
-/* Rows come in random order: while one is moved, one some kilobytes later is fetched. */
+/* Rows come in random order: while one is moved, the one half a kilobyte later is fetched. */
 INLINE void NAME(fetch)(const char *row, size_t bytes) {
     for (size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(row + at);
