@@ -5,7 +5,8 @@
 
 One thread, data in cache, best of many calls; what an empty call costs from Python is taken off.
 Products are given in GFLOP/s with their share of the ceiling, the others in elements: read and
-written once, 10^9 a second. The contracts are in csrc/fastmlp.h.
+written once, 10^9 a second. The contracts are in csrc/fastmlp.h. Where the time of a whole step
+goes is told by step.py.
 """
 
 import argparse

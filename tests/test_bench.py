@@ -1,5 +1,6 @@
 """The bench: its peers train as scikit-learn does (one that did less would be no measure), a cliff
-is seen where there is one, and the README's table shows what was measured."""
+is seen where there is one, a step's phases are told, and the README's table shows what was
+measured."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -116,3 +117,22 @@ def test_readme_table(bench):
     assert cells["JAX float32"] == "**2.5**"
     assert cells["GFLOP/s float32 (of FMA ceiling)"] == "50.0 (50 %)"
     assert not [name for name in head if "PyTorch" in name]
+
+
+@pytest.mark.parametrize("name", ["digits", "matexp", "deep64", "xor"])
+def test_step_phases(bench, name):
+    """Every phase of a step takes time, all no more than the step, and the table names them."""
+    import step
+    from fastmlp import _core
+    from workloads import BY_NAME, flops_per_row
+
+    workload = replace(BY_NAME[name], n_rows=min(BY_NAME[name].n_rows, 1797))
+    times = step.measure(workload, "float32", 1, seconds=0.01)
+    assert times.threads == 1
+    assert 0 < times.rows <= workload.batch
+    assert all(seconds > 0 for seconds in times.phases.values())
+    assert sum(times.phases.values()) < 1.001 * times.step
+    flops = step.flops_of(workload, times.rows)
+    assert sum(flops.values()) == pytest.approx(times.rows * flops_per_row(workload.layer_units))
+    text = step.table(workload, "float32", times, ceiling=100)
+    assert [line.split()[0] for line in text.split("\n")[2:-1]] == list(_core.PHASES)
