@@ -136,3 +136,25 @@ def test_step_phases(bench, name):
     assert sum(flops.values()) == pytest.approx(times.rows * flops_per_row(workload.layer_units))
     text = step.table(workload, "float32", times, ceiling=100)
     assert [line.split()[0] for line in text.split("\n")[2:-1]] == list(_core.PHASES)
+
+
+def test_model_of_threads(bench):
+    """Without costs between cores, n threads are n times as fast, as far as rows can be dealt out;
+    with them less."""
+    import step
+    import threads
+    from workloads import BY_NAME
+
+    alone = step.Times(1, 256, 1.0, dict.fromkeys(["forward", "delta", "gradient", "step"], 0.25))
+
+    def predict(name, n_threads, *costs):
+        used, parts = threads.Model(BY_NAME[name], "float64", alone, *costs).predict(n_threads)
+        return used, sum(parts.values())
+
+    assert predict("tab100", 1, 1e-6, 1e-6, 1e-3) == (1, pytest.approx(1))
+    assert predict("tab100", 8, 0, 0, 0) == (8, pytest.approx(1 / 8))
+    assert predict("digits", 64, 0, 0, 0)[0] == 2  # shares of a batch of 200
+    assert predict("tab100", 4, 0, 0, 0.01)[1] == pytest.approx(1 / 4 + 4 * 0.01)
+    costs = [predict("tab100", n, 1e-8, 1e-8, 0)[1] - 1 / n for n in (2, 8)]
+    assert costs[0] > costs[1] > 0
+    assert all(cost >= 0 for cost in threads.line_costs(turns=3))

@@ -1,0 +1,207 @@
+"""What a training step takes on more threads: a model, beside what this machine measures.
+
+    python bench/threads.py                         four workloads, both types
+    python bench/threads.py digits --dtype float32 --threads 2 8 32
+
+    step(T) = rows / T + weights / T + lines read * r + lines written * w + 2 meetings
+
+rows and weights, the halves of a step, are measured on one thread (see step.py). The cache lines
+that go between cores are counted from the network's shape (docs/threads.md tells which). The costs
+are measured on the first and the last core of this process, r and w above what the line costs when
+no other core has touched it:
+
+    r  reading a line that another core wrote
+    w  writing a line that other cores have read
+    a meeting of two: half of what threads wait in a step of two even halves, so what is uneven is
+       in it; of T: T / 2 times that, for threads arrive one by one at one counter
+
+T is 1, 2, 4, 8, 16, 64, or as named. What is not modelled: memory, and that it and the cores' clock
+rate are shared; T threads asking for one line at a time; lines that come while the core computes.
+"""
+
+import argparse
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+import kernels
+import machine
+import report
+import step
+from fastmlp import _core
+from workloads import BY_NAME, WORKLOADS, Workload, flops_per_row
+
+LINE = 64  # bytes
+SHARED_BYTES = 2**17  # written by one core and read by another: stays in their caches
+WORK_PER_THREAD = 2e5  # as in _core.pyx
+
+# Each thread takes one of two shares of rows, and as many blocks of weights.
+EVEN = Workload("even", 4096, 64, (64,), "binary", 128, "relu", "")
+
+
+def line_costs(turns=100):
+    """(r, w), seconds; zeros where there is one core, or none can be chosen."""
+    if not hasattr(os, "sched_setaffinity") or machine.n_cores() < 2:
+        return 0.0, 0.0
+    cores = sorted(os.sched_getaffinity(0))
+    count = SHARED_BYTES // 8
+    table = _core.kernel_table(_core.isa(), "float64")
+    source, shared = (_core.aligned_zeros(count, "float64") for _ in range(2))
+    write = kernels.Case(
+        table["sum_arrays"], "sum_arrays", [count, 1, source, count, shared], elements=count
+    )
+    read = kernels.Case(table["sum_squares"], "sum_squares", [count, shared], elements=count)
+
+    def on_core(core):
+        return ThreadPoolExecutor(1, initializer=os.sched_setaffinity, initargs=(0, {core}))
+
+    def seconds(case):
+        begin = time.perf_counter()
+        case.function(*case.args)
+        return time.perf_counter() - begin
+
+    times = []
+    with on_core(cores[0]) as writer, on_core(cores[-1]) as reader:
+        for _ in range(turns):  # each twice: the second time no other core is between
+            turn = [writer.submit(seconds, write).result() for _ in range(2)]
+            times.append(turn + [reader.submit(seconds, read).result() for _ in range(2)])
+    written, own_written, read, own_read = np.median(times, axis=0) / (SHARED_BYTES / LINE)
+    return max(0.0, read - own_read), max(0.0, written - own_written)
+
+
+def meeting_cost(dtype, seconds):
+    """Seconds of a meeting of two threads; 0 where a fit takes only one."""
+    times = step.measure(EVEN, dtype, 2, seconds)
+    return times.phases["wait"] / 2 if times.threads == 2 else 0.0
+
+
+class Model:
+    """A step of one workload on any number of threads.
+
+    Parameters
+    ----------
+    workload, dtype
+    alone : step.Times on one thread
+    read, write, meeting : float
+        Seconds, of a line and of a meeting of two.
+    """
+
+    def __init__(self, workload, dtype, alone, read, write, meeting):
+        self.read, self.write, self.meeting = read, write, meeting
+        network = step.network_of(workload, dtype, 1)
+        self.n_rows = min(workload.batch, workload.n_rows)
+        self.n_shares, _, chunk_rows = network._plan(self.n_rows, False)
+        if chunk_rows < self.n_rows:
+            raise ValueError("a batch in several chunks is not modelled")
+        table = _core.kernel_table(_core.isa(), dtype)
+        self.mr, real = table["mr"], np.dtype(dtype).itemsize
+        work = self.n_rows * flops_per_row(workload.layer_units)
+        self.most_threads = min(max(1, work // WORK_PER_THREAD), -(-self.n_rows // self.mr))
+        if self.n_shares:
+            self.most_threads = min(self.most_threads, self.n_shares)
+        halves = dict(alone.phases)
+        self.weights = halves.pop("step") + (0 if self.n_shares else halves.pop("gradient"))
+        self.rows = sum(halves.values())
+        # in lines
+        layers = network._layers
+        self.layer_lines = np.array([layer.parameters.nbytes / LINE for layer in layers])
+        self.copies = sum(
+            layer.fan_in * layer.fan_out * real / LINE for layer in layers[1:] if not layer.narrow
+        )
+        self.inputs = self.n_rows * np.array([layer.fan_in for layer in layers]) * real / LINE
+        self.deltas = self.n_rows * np.array([layer.fan_out for layer in layers]) * real / LINE
+
+    def lines(self, n):
+        """Lines that one of n threads reads from others, and writes that others have read."""
+        if n == 1:
+            return 0, 0
+        away = 1 - 1 / n
+        weights = self.layer_lines.sum()
+        read = away * (weights + self.copies)
+        written = (weights + self.copies) / n
+        if self.n_shares:
+            read += away * self.n_shares * weights / n
+            written += away * self.n_shares * weights / n
+        else:
+            # threads that work on one layer read all of its inputs each, and their own deltas
+            on_layer = np.maximum(1, n * self.layer_lines / weights)
+            read += away * np.sum(on_layer * self.inputs + self.deltas) / n
+            written += away * np.sum(self.inputs + self.deltas) / n
+        return float(read), float(written)
+
+    def predict(self, n_threads):
+        """Threads that a fit would use, and the seconds of their step: {part: seconds}."""
+        n = int(min(n_threads, self.most_threads))
+        units = self.n_shares or -(-self.n_rows // self.mr)
+        read, written = self.lines(n)
+        return n, {
+            "compute": self.rows * -(-units // n) / units + self.weights / n,
+            "lines": read * self.read + written * self.write,
+            "meetings": n * self.meeting if n > 1 else 0.0,
+        }
+
+
+def main():
+    args = parse_arguments()
+    read, write = line_costs()
+    result = {"environment": machine.environment(), "read_ns": 1e9 * read, "write_ns": 1e9 * write}
+    result["meeting_us"], result["rows"] = {}, []
+    print(f"a line read: {1e9 * read:.2f} ns, written: {1e9 * write:.2f} ns")
+    for dtype in args.dtype:
+        meeting = meeting_cost(dtype, args.seconds)
+        result["meeting_us"][dtype] = 1e6 * meeting
+        print(f"a meeting of two, {dtype}: {1e6 * meeting:.2f} us")
+    for name in args.workloads:
+        for dtype in args.dtype:
+            rows = scaling(BY_NAME[name], dtype, read, write, result["meeting_us"][dtype], args)
+            result["rows"] += rows
+    report.write_json(result, "threads" if args.is_whole else "threads-partial")
+
+
+def scaling(workload, dtype, read, write, meeting_us, args):
+    """Measure and print; the numbers."""
+    alone = step.measure(workload, dtype, 1, args.seconds)
+    model = Model(workload, dtype, alone, read, write, 1e-6 * meeting_us)
+    print(f"\n{workload.name}, {dtype}: us a step")
+    print(f"{'threads':>8}{'used':>6}{'compute':>9}{'lines':>8}{'meet':>8}{'model':>9}", end="")
+    print(f"{'gain':>7}{'measured':>10}{'gain':>7}")
+    rows = []
+    for n_threads in args.threads:
+        used, parts = model.predict(n_threads)
+        seconds = sum(parts.values())
+        line = f"{n_threads:8}{used:6}{report.number(1e6 * parts['compute']):>9}"
+        line += "".join(f"{report.number(1e6 * parts[part]):>8}" for part in ("lines", "meetings"))
+        line += f"{report.number(1e6 * seconds):>9}{alone.step / seconds:7.1f}"
+        row = {"workload": workload.name, "dtype": dtype, "threads": n_threads, "used": used}
+        row |= {"model_us": 1e6 * seconds, "measured_us": None}
+        if n_threads <= machine.n_cores():
+            times = alone if n_threads == 1 else step.measure(workload, dtype, used, args.seconds)
+            row |= {"measured_us": 1e6 * times.step, "measured_used": times.threads}
+            line += f"{report.number(1e6 * times.step):>10}{alone.step / times.step:7.2f}"
+            line += "  on one: found faster, or cores were busy" if times.threads < used else ""
+        print(line, flush=True)
+        rows.append(row)
+    return rows
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("workloads", nargs="*", metavar="workload")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4, 8, 16, 64])
+    parser.add_argument(
+        "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
+    )
+    parser.add_argument("--seconds", type=float, default=1, help="for each measurement (1)")
+    args = parser.parse_args()
+    args.is_whole = not args.workloads and len(args.dtype) == 2
+    args.workloads = args.workloads or ["digits", "tab100", "mnist512", "big1024"]
+    names = [workload.name for workload in WORKLOADS]
+    if not set(args.workloads) <= set(names):
+        parser.error(f"there are: {', '.join(names)}")
+    return args
+
+
+if __name__ == "__main__":
+    main()
