@@ -52,7 +52,13 @@ def line_costs(turns=100):
     write = kernels.Case(
         table["sum_arrays"], "sum_arrays", [count, 1, source, count, shared], elements=count
     )
-    read = kernels.Case(table["sum_squares"], "sum_squares", [count, shared], elements=count)
+    lanes, sums = table["lanes"], _core.aligned_zeros(table["lanes"], "float64")
+    read = kernels.Case(
+        table["column_sums"],
+        "column_sums",
+        [1, count // lanes, shared, count, 0, sums],
+        elements=count,
+    )
 
     def on_core(core):
         return ThreadPoolExecutor(1, initializer=os.sched_setaffinity, initargs=(0, {core}))
