@@ -90,22 +90,6 @@ def effective_n_threads(n_threads):
     return available if n_threads is None else max(1, available + n_threads + 1)
 
 
-def _to_panels(matrix, panels):
-    """Copies matrix (k, n) into panels (ceil(n / V), k, V)."""
-    lanes = panels.shape[2]
-    for p, panel in enumerate(panels):
-        columns = matrix[:, p * lanes : (p + 1) * lanes]
-        panel[:, : columns.shape[1]] = columns
-
-
-def _from_panels(panels, matrix):
-    """Copies panels (ceil(n / V), k, V) into matrix (k, n)."""
-    lanes = panels.shape[2]
-    for p, panel in enumerate(panels):
-        columns = matrix[:, p * lanes : (p + 1) * lanes]
-        columns[...] = panel[:, : columns.shape[1]]
-
-
 class _Layer:
     """One layer's arrays in panels.
 
@@ -134,21 +118,21 @@ class _Layer:
         return flat[flat.size - self.n_bias :]
 
     def load(self, flat, coef, intercept):
-        _to_panels(coef.T if self.narrow else coef, self.weights(flat))
+        _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
         self.bias(flat)[: self.fan_out] = intercept
         if flat is self.parameters and self.transposed is not None:
-            _to_panels(coef.T, self.transposed)
+            _core.to_panels(coef.T, self.transposed)
 
     def add_transposed(self):
         panels = -(-self.fan_in // self.lanes)
         flat = _core.aligned_zeros(panels * self.fan_out * self.lanes, self.dtype)
         self.transposed = flat.reshape(panels, self.fan_out, self.lanes)
         coef = np.empty((self.fan_in, self.fan_out), dtype=self.dtype)
-        _from_panels(self.weights(self.parameters), coef)
-        _to_panels(coef.T, self.transposed)
+        _core.from_panels(self.weights(self.parameters), coef)
+        _core.to_panels(coef.T, self.transposed)
 
     def store(self, flat, coef, intercept):
-        _from_panels(self.weights(flat), coef.T if self.narrow else coef)
+        _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
         intercept[...] = self.bias(flat)[: self.fan_out]
 
 

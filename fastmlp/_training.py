@@ -15,6 +15,7 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.parallel import _get_threadpool_controller
 
 from ._core import shuffle
 
@@ -379,15 +380,19 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
     if _LBFGS_PRINTS:
         options["iprint"] = 1 if est.verbose else -1
+    # BLAS's threads turn for some 20 ms after each of SciPy's products, on the cores of our team;
+    # and SciPy's sums would depend on how many there are.
+    blas = _get_threadpool_controller().select(user_api="blas")
     try:
-        result = scipy.optimize.minimize(
-            loss_and_gradient,
-            start,
-            method="L-BFGS-B",
-            jac=True,
-            callback=accept,
-            options=options,
-        )
+        with blas.limit(limits=1):
+            result = scipy.optimize.minimize(
+                loss_and_gradient,
+                start,
+                method="L-BFGS-B",
+                jac=True,
+                callback=accept,
+                options=options,
+            )
         accepted, est.loss_ = result.x, result.fun
         est.n_iter_ = min(result.nit, est.max_iter)
         _check_optimize_result("lbfgs", result, est.max_iter)  # warns, unless it converged
