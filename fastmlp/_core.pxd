@@ -140,6 +140,7 @@ cdef struct Run:
     size_t stride                       # reals between panels of the workspace: (capacity + 1) V
     # small networks: the batch in shares of rows, each with a gradient of its own; 0: none
     size_t n_shares, share_rows         # rows carried at a time, each thread in its own part
+    size_t thread_rows                  # from one thread's part to the next
     char *share_gradients               # (n_shares, share_size)
     size_t share_size                   # reals, all layers' weights and biases
     # the pass: batches, each cut into chunks that fit the workspace

@@ -403,6 +403,7 @@ def shuffle(random_state, order, orders):
 
 cdef enum:
     ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
+    ROWS_APART = 64     # of two threads in a panel: a prefetcher that runs on fetches nobody's
     WEIGHT_BLOCK = 16   # rows of a panel in a block of weights, a multiple of every V
     # what a thread's clock tells apart, after the time of the last lap
     GATHER = 1
@@ -771,7 +772,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             row = share(n_rows, k.mr, i, n_units)
             m = share(n_rows, k.mr, i + 1, n_units) - row
             if run.n_shares:
-                add_share(run, i, order + row, m, <size_t>thread * run.share_rows, not first,
+                add_share(run, i, order + row, m, <size_t>thread * run.thread_rows, not first,
                           run.row_losses + row // k.mr, scratch, clock)
             elif m:
                 forward_rows(run, order + row, row, m, clock)
@@ -1322,7 +1323,8 @@ cdef class Engine:
         capacity = in_units(capacity, lanes) * lanes
         if n_shares:
             self.run.share_rows = capacity
-            capacity *= self.n_threads
+            self.run.thread_rows = capacity + ROWS_APART
+            capacity = self.n_threads * self.run.thread_rows
         self.run.stride = (capacity + 1) * lanes
         for i in range(self.run.n_layers):
             layer = &self.layers[i]
