@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from child import output_of, run_python
 from fastmlp import _core
-from fastmlp._network import effective_n_threads
+from fastmlp._network import Network, effective_n_threads
 from problems import bits, ours, outputs, problem
 
 LARGE = (701, 53)
@@ -78,6 +78,22 @@ def test_thread_limits_of_the_process_are_left_alone(dtype):
     model.predict(X)
     model.set_params(solver="lbfgs", max_iter=3).fit(X, y)
     assert limits() == before
+
+
+def test_lbfgs_keeps_blas_to_one_thread(monkeypatch):
+    found = set()
+
+    def counted(*args):
+        found.update(
+            pool["num_threads"] for pool in threadpool_info() if "blas" in pool["user_api"]
+        )
+        return loss_and_gradient(*args)
+
+    loss_and_gradient = Network.loss_and_gradient
+    monkeypatch.setattr(Network, "loss_and_gradient", counted)
+    with threadpool_limits(2):
+        ours("binary", solver="lbfgs", max_iter=2).fit(*problem("binary"))
+    assert found <= {1}
 
 
 @pytest.mark.skipif(not _core.openmp(), reason="built without OpenMP: always one thread")
