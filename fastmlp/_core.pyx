@@ -26,7 +26,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport parallel, prange, threadid
-from libc.math cimport pow, sqrt
+from libc.math cimport INFINITY, pow, sqrt
 from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -417,10 +417,16 @@ cdef enum:
 
 PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
+cdef double PREDICTION_PER_THREAD = 1e7  # of a prediction: its team may find a core taken
+cdef double LONG_STEP = 5e7         # flops of a step with which a team begins
+cdef double WORTH_A_TRIAL = 2e-3    # seconds of work, done and to do
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
 cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
 cdef double PREDICT_AT_ONCE = 1e9   # likewise, of each thread
 cdef Py_ssize_t IN_PLACE_ROWS = 256  # of more, weights are packed: 1024 wide it saves a tenth
+
+if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: not only for what is long
+    LONG_STEP, PREDICTION_PER_THREAD = 0, WORK_PER_THREAD
 
 
 cdef inline size_t least(size_t x, size_t y) noexcept nogil:
@@ -877,9 +883,11 @@ cdef void run_team(Run *run, bint predict, size_t begin, size_t end, int n_threa
             pass_chunks(run, begin, end, threadid(), fastmlp_team_size())
 
 
-cdef int team_size(double work, size_t n_rows, size_t mr, int n_threads) noexcept:
+cdef int team_size(
+    double work, double work_per_thread, size_t n_rows, size_t mr, int n_threads,
+) noexcept:
     # a thread for every so many flops: a smaller share costs more to hand out than to do
-    cdef double most = min(work / WORK_PER_THREAD, <double>in_units(n_rows, mr))
+    cdef double most = min(work / work_per_thread, <double>in_units(n_rows, mr))
     return max(1, <int>min(<double>n_threads, most))
 
 
@@ -1162,7 +1170,8 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
         work += 2.0 * <double>network.layers[i].fan_in * <double>network.layers[i].fan_out
     if dataset.sparse:
         work = max(1.0, work * density(dataset))
-    n_threads = team_size(work * <double>n_rows, n_rows, k.mr, n_threads)
+    n_threads = team_size(
+        work * <double>n_rows, PREDICTION_PER_THREAD, n_rows, k.mr, n_threads)
     at_once = <size_t>max(<double>n_threads * ROW_BLOCK, n_threads * PREDICT_AT_ONCE / work)
     run.samples, run.predictions, run.not_finite = dataset.samples, address(out), False
     run.row_block = least(ROW_BLOCK, in_units(in_units(n_rows, n_threads), k.lanes) * k.lanes)
@@ -1242,8 +1251,9 @@ cdef class Engine:
     cdef size_t _most_rows
     # Seconds a chunk, by the team and by one thread: the faster goes on, and now and then the other
     # is tried. The bits are the same. A team is slow where steps are tiny or cores are taken.
-    cdef double team_pace, lone_pace, next_trial
+    cdef double team_pace, lone_pace, next_trial, worked
     cdef int trial
+    cdef bint try_team
     cdef int n_threads
     cdef object _clocks
 
@@ -1459,25 +1469,34 @@ cdef class Engine:
             work = (6.0 * <double>self.n_parameters * <double>n_rows / <double>n_chunks
                     * density(dataset) + 20.0 * <double>self.n_parameters)
         cdef int n_threads = team_size(
-            work, self.run.chunk_rows, self.run.kernels.mr, self.n_threads)
+            work, WORK_PER_THREAD, self.run.chunk_rows, self.run.kernels.mr, self.n_threads)
         if self.run.n_shares:
             n_threads = min(n_threads, <int>self.run.n_shares)
         cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP))
         cdef bint together
+        cdef double expected
+        if self.worked == 0:  # one thread begins, unless a step is long: a team has to wake up
+            self.team_pace = 0 if work > LONG_STEP else INFINITY
+            self.lone_pace = INFINITY if work > LONG_STEP else 0
         try:
             while chunk < n_epochs * n_chunks:
                 begin = time.perf_counter()
-                if self.next_trial == 0:
-                    self.next_trial = begin + 0.002
-                elif n_threads > 1 and self.trial == 0 and begin >= self.next_trial:
-                    self.trial = 2  # slices: one to wake up, one to measure
-                together = n_threads > 1 and (self.team_pace <= self.lone_pace) != (self.trial > 0)
-                stop = chunk + (in_units(at_once, 8) if self.trial else at_once)
+                if n_threads > 1 and self.worked > 0 and not self.trial and begin > self.next_trial:
+                    expected = self.worked + (
+                        n_epochs * n_chunks - chunk) * min(self.team_pace, self.lone_pace)
+                    if expected > WORTH_A_TRIAL:
+                        self.trial = 3  # slices: one to wake up, two to measure
+                        self.try_team = self.team_pace > self.lone_pace
+                together = n_threads > 1 and (
+                    self.try_team if self.trial else self.team_pace <= self.lone_pace)
+                stop = chunk + (
+                    in_units(at_once, 8) if self.trial or self.worked == 0 else at_once)
                 stop = least(n_epochs * n_chunks, stop)
                 with nogil:
                     run_team(&self.run, False, chunk, stop, n_threads if together else 1)
                 elapsed = time.perf_counter() - begin
-                if self.trial == 2:
+                self.worked += elapsed
+                if self.trial == 3:
                     pass
                 elif together:
                     self.team_pace = pace(self.team_pace, elapsed / (stop - chunk))
@@ -1485,6 +1504,8 @@ cdef class Engine:
                     self.lone_pace = pace(self.lone_pace, elapsed / (stop - chunk))
                 if self.trial:
                     self.trial -= 1
+                    self.next_trial = begin + 60 * elapsed
+                elif self.worked == elapsed and together:
                     self.next_trial = begin + 60 * elapsed
                 elif elapsed > 0.05:
                     at_once = (at_once + 1) // 2

@@ -390,10 +390,14 @@ class _BaseMLP(BaseEstimator):
         plain = self._is_plain(X)
         if not plain:
             check_is_fitted(self)
-            X = _float_sparse(validate_data(self, X, reset=False, **_X_CHECKS))
+            X = validate_data(self, X, reset=False, accept_sparse="csr")
+            X = _float_sparse(X if X.dtype in _X_DTYPES else X.astype(np.float64))
         parameters = self._parameters()
-        if self.out_activation_ not in _LOSSES:
-            raise ValueError(f"Unknown out_activation_: {self.out_activation_!r}")
+        if self.activation not in ACTIVATIONS or self.out_activation_ not in _LOSSES:
+            raise ValueError(
+                f"Unknown activation={self.activation!r} or"
+                f" out_activation_={self.out_activation_!r}."
+            )
         output, finite = predict(
             Dataset(X),
             parameters,
@@ -403,7 +407,7 @@ class _BaseMLP(BaseEstimator):
         )
         if plain and not finite:
             # refused here, unless X is finite but in float32, or assumed to be finite
-            validate_data(self, X, reset=False, **_X_CHECKS)
+            validate_data(self, X, reset=False)
         return output
 
     def __sklearn_tags__(self):
@@ -804,6 +808,8 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the targets in the computing type, of shape (n, n_outputs); and n_outputs."""
         # again, because a number may be too large for float32
+        if y.dtype.kind not in "fiub":  # strings of digits are no numbers
+            y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
         y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=self)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError("loss='poisson' requires non-negative y.")

@@ -1,7 +1,11 @@
 """Fixtures shared by the tests."""
 
+import os
+
 import numpy as np
 import pytest
+
+os.environ.setdefault("FASTMLP_TEAMS", "early")  # or most fits here would be over before
 
 
 def pytest_configure(config):

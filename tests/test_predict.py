@@ -217,3 +217,24 @@ print(*found)
 def test_one_row_starts_no_threads():
     """Whatever the network: it takes longer than the row."""
     assert output_of(TASKS) == "False True"
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "squared"])
+def test_strings_are_no_numbers(kind):
+    """Refused by predict in scikit-learn's words, also where they could be read as numbers."""
+    model, X = fitted(kind, np.float64)
+    for strings in (X[:3].astype(str), X[:3].astype(bytes)):
+        with pytest.raises(ValueError, match="not compatible with arrays of bytes/strings"):
+            model.predict(strings)
+
+
+def test_targets_that_are_strings_are_refused():
+    X, y = problem("squared", 20)
+    with pytest.raises(ValueError, match="not compatible with arrays of bytes/strings"):
+        ours("squared", max_iter=1).fit(X, y.astype(str))
+
+
+def test_an_activation_that_there_is_not_is_named():
+    model, X = fitted("multiclass", np.float64)
+    with pytest.raises(ValueError, match="Unknown activation='foo'"):
+        model.set_params(activation="foo").predict(X)

@@ -252,3 +252,18 @@ def test_fits_leave_no_file_or_thread_behind(dtype):
     for _ in range(20):
         fit_large(dtype)
     assert held() == before
+
+
+@pytest.mark.parametrize("way", ["early", None])
+def test_a_team_that_begins_late_makes_the_same_bits(way):
+    """Long enough to be tried in the middle of the fit, and kept or not as the clock says."""
+    code = """
+import numpy as np
+from fastmlp import MLPClassifier
+X = np.random.RandomState(0).standard_normal((3000, 20))
+y = (X @ np.arange(20) > 0).astype(int)
+model = MLPClassifier((60,), max_iter=25, random_state=0, n_threads={n_threads}).fit(X, y)
+print(model.loss_curve_, model.predict_proba(X).sum().hex(), model.coefs_[0].sum().hex())
+"""
+    team = output_of(code.format(n_threads=2), FASTMLP_TEAMS=way)
+    assert team == output_of(code.format(n_threads=1))
