@@ -420,6 +420,7 @@ cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double PREDICTION_PER_THREAD = 1e7  # of a prediction: its team may find a core taken
 cdef double LONG_STEP = 5e7         # flops of a step with which a team begins
 cdef double WORTH_A_TRIAL = 2e-3    # seconds of work, done and to do
+cdef double SLOW_WAKING = 5e-3      # seconds
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
 cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
 cdef double PREDICT_AT_ONCE = 1e9   # likewise, of each thread
@@ -1496,6 +1497,9 @@ cdef class Engine:
                     run_team(&self.run, False, chunk, stop, n_threads if together else 1)
                 elapsed = time.perf_counter() - begin
                 self.worked += elapsed
+                if (self.trial == 3 and self.try_team
+                        and elapsed > SLOW_WAKING + 2 * self.lone_pace * (stop - chunk)):
+                    self.trial = 1  # cores are taken: that is measure enough
                 if self.trial == 3:
                     pass
                 elif together:
