@@ -104,10 +104,10 @@ INLINE vec NAME(sum_lanes)(vec x[MR]) {
 /* ------------------------------------------------------------------- the tile product */
 
 /* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. b's rows
- * are V apart in panels, or further in a matrix that is read as it lies. Inputs
- * are read along their panel (ALONG: row stride V, column stride 1, a new panel every V columns:
- * the product contracts over lanes) or across it (ACROSS: row stride 1, column stride V: the
- * product contracts over the rows of one panel). */
+ * are V apart in panels, or further in a matrix that is read as it lies. Inputs are read along their
+ * panel (ALONG: row stride V, column stride 1, a new panel every V columns: the product contracts
+ * over lanes) or across it (ACROSS: row stride 1, column stride V: the product contracts over the
+ * rows of one panel). */
 enum { NAME(ALONG), NAME(ACROSS) };
 #define ALONG NAME(ALONG)
 #define ACROSS NAME(ACROSS)
