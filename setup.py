@@ -33,7 +33,7 @@ compile_openmp, link_openmp = openmp_flags()
 core = Extension(
     "fastmlp._core",
     sources=["fastmlp/_core.pyx", *(f"csrc/{name}" for name in SOURCES)],
-    depends=["csrc/fastmlp.h", "csrc/kernels.h"],
+    depends=sorted(str(path) for path in Path("csrc").glob("*.h")),
     include_dirs=["csrc"],
     # enough for the loops to become vector code, and none of fast-math's other liberties
     extra_compile_args=[

@@ -5,19 +5,42 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Units of each hidden layer, from the input side to the output side. An
         empty tuple makes a linear model.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of all hidden layers:
+    activation : str or array-like of str of shape (n_layers - 2,), default='relu'
+        Activation of all hidden layers, or one each:
 
         - 'identity': f(x) = x, a linear bottleneck;
         - 'logistic': f(x) = 1 / (1 + exp(-x));
         - 'tanh': f(x) = tanh(x);
-        - 'relu': f(x) = max(0, x).
+        - 'relu': f(x) = max(0, x);
+        - 'leaky_relu': f(x) = max(0.01 x, x) (Maas et al., 2013);
+        - 'elu': f(x) = x above 0, exp(x) - 1 below (Clevert et al., 2016);
+        - 'selu': 1.0507 times elu with 1.6733 (exp(x) - 1) below 0 (Klambauer
+          et al., 2017), rounded here;
+        - 'gelu': f(x) = x Phi(x), Phi the normal distribution function
+          (Hendrycks and Gimpel, 2016);
+        - 'silu': f(x) = x / (1 + exp(-x)) (Elfwing et al., 2018), also known as
+          swish;
+        - 'mish': f(x) = x tanh(softplus(x)) (Misra, 2020);
+        - 'softplus': f(x) = log(1 + exp(x));
+        - 'softsign': f(x) = x / (1 + abs(x));
+        - 'hard_tanh': f(x) = max(-1, min(1, x)).
 
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
-        How the weights are found: 'adam' (Kingma and Ba, 2014) and 'sgd' take a
-        step after each mini-batch, 'lbfgs' is SciPy's quasi-Newton method over
+    solver : str, default='adam'
+        How the weights are found. 'lbfgs' is SciPy's quasi-Newton method over
         the whole data set, often the better choice below a few thousand
-        samples.
+        samples. The others take a step after each mini-batch:
+
+        - 'sgd': gradient descent with `momentum`;
+        - 'adam' (Kingma and Ba, 2014);
+        - 'adamw' (Loshchilov and Hutter, 2019): adam with `weight_decay`;
+        - 'nadam' (Dozat, 2016), adam with Nesterov's momentum;
+        - 'radam' (Liu et al., 2020), adam with a rectified variance;
+        - 'rmsprop' (Tieleman and Hinton, 2012), with decay `beta_2`;
+        - 'adagrad' (Duchi et al., 2011);
+        - 'lion' (Chen et al., 2023), with `weight_decay`; it wants a tenth of
+          adam's learning rate;
+        - 'rprop' (Riedmiller and Braun, 1993): the whole data set is one batch
+          (`batch_size` must be 'auto'), `learning_rate_init` the first step.
 
     alpha : float, default=0.0001
         Strength of the L2 penalty on the coefficients (not on the intercepts).
@@ -28,15 +51,30 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Samples in a mini-batch; 'auto' is ``min(200, n_samples)``. A number
         above ``n_samples`` is clipped with a warning. Not used by 'lbfgs'.
 
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        Schedule of the step size, for ``solver='sgd'`` only:
+    learning_rate : str or callable, default='constant'
+        Schedule of the step size. The first three are for ``solver='sgd'``
+        only; with another solver, they all mean 'constant', as in scikit-learn.
+        The others set the rate of each step from the share t of the training
+        that is done, steps over ``max_iter`` epochs of them:
 
         - 'constant' stays at `learning_rate_init`;
         - 'invscaling' is ``learning_rate_init / (t + 1) ** power_t`` after
           each epoch, where t counts the samples seen so far;
         - 'adaptive' stays at `learning_rate_init` while training improves, and
           is divided by 5 wherever the stopping rule (see `tol`) would have
-          ended the training. It ends once the rate is 1e-6 or less.
+          ended the training. It ends once the rate is 1e-6 or less;
+        - 'cosine': ``learning_rate_init * (1 + cos(pi * t)) / 2`` (Loshchilov
+          and Hutter, 2017);
+        - 'exponential': ``learning_rate_init * 0.01 ** t``;
+        - 'step': a tenth from the middle on, a hundredth from three quarters on
+          (He et al., 2016);
+        - 'one_cycle' (Smith and Topin, 2018): with a cosine's shape up from 1 /
+          25 of `learning_rate_init` over the first 30 %, and down to 1e-4 / 25
+          of it;
+        - 'coslog4': ``learning_rate_init * (1 - cos(2 * pi * log2(1 + 15 * t)))
+          / 2`` (Holzmüller et al., 2024);
+        - a callable that is given an array of t and returns what
+          `learning_rate_init` is multiplied by.
 
     learning_rate_init : float, default=0.001
         First step size. Not used by 'lbfgs'.
@@ -82,8 +120,11 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         off the training data, and to keep the weights of the best epoch. The
         split is stratified in binary classification only. Not used by 'lbfgs'.
 
-    validation_fraction : float, default=0.1
-        Share of the samples to set aside for `early_stopping`, in [0, 1).
+    validation_fraction : float or cross-validation splitter, default=0.1
+        Share of the samples to set aside for `early_stopping`, in [0, 1); or a
+        splitter of scikit-learn's, whose first split is used (one that keeps
+        groups together or looks ahead in time, for example). Not used if `fit`
+        is given `X_val`.
 
     beta_1 : float, default=0.9
         Decay of Adam's first moment per step, in [0, 1).
@@ -101,7 +142,7 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
 
-    dtype : {'auto', 'float32', 'float64'}, default='auto'
+    dtype : {{'auto', 'float32', 'float64'}}, default='auto'
         Floating point type of the weights and of all arithmetic. 'auto' is
         float32 for X of float32, else float64; a warm start and `partial_fit`
         then keep the type of the weights. X may have any type, and is never
@@ -110,7 +151,179 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
     n_threads : int or None, default=None
         Threads to compute with. None takes OMP_NUM_THREADS if set, else the
         available physical cores; a negative number counts from their end, -1
-        being all of them. The result is the same, bit by bit, for any number."""
+        being all of them. The result is the same, bit by bit, for any number.
+
+    {own}
+
+    loss_params : dict or None, default=None
+        Settings of the loss; see `loss`. A name that the loss does not have is
+        refused.
+
+    weight_decay : float or None, default=None
+        Decoupled weight decay (Loshchilov and Hutter, 2019): each step also
+        subtracts ``learning_rate * weight_decay * coefs``. Only for 'adamw' and
+        'lion', where None is 0.01; refused with the others, where `alpha`
+        does what it can do.
+
+    l1_ratio : float, default=0.0
+        Share of the L1 penalty in `alpha`, in [0, 1], as in
+        :class:`sklearn.linear_model.ElasticNet`: the penalty is ``alpha *
+        (l1_ratio * sum(abs(coefs)) + (1 - l1_ratio) / 2 * sum(coefs ** 2))``,
+        divided as `alpha` is. A proximal step after the optimizer's sets small
+        weights to exactly zero. Not for 'lbfgs', 'lion' and 'rprop'.
+
+    max_norm : float or None, default=None
+        Bound on the Euclidean norm of each unit's incoming weights (Srivastava
+        et al., 2014): after each step, larger ones are scaled down to it. Not
+        for 'lbfgs'.
+
+    dropout : float or array-like of float of shape (n_layers - 2,), default=0.0
+        Share of the hidden units' outputs set to zero in training, in [0, 1),
+        one for all hidden layers or one each. The others are divided by ``1 -
+        dropout`` (inverted dropout), so nothing is done at prediction. Not for
+        'lbfgs'.
+
+    input_dropout : float, default=0.0
+        The same of the inputs.
+
+    normalization : {{'batch', 'layer'}} or None, default=None
+        Normalization of each hidden layer's pre-activations, before its
+        activation, with a learned scale and shift for each unit (not
+        penalized):
+
+        - 'batch' (Ioffe and Szegedy, 2015): by mean and variance of the batch,
+          weighted if the samples are, in training, and by their running
+          averages (momentum 0.1) at prediction. Not for 'lbfgs'.
+        - 'layer' (Ba, Kiros and Hinton, 2016): by mean and variance over the
+          units of the layer, of each sample by itself.
+
+    residual : bool, default=False
+        Whether a hidden layer that is as wide as the one below it (or as X)
+        adds its inputs to its outputs (He et al., 2016). It is refused where no
+        layer is.
+
+    clip_norm : float or None, default=None
+        Bound on the Euclidean norm of the gradient of all parameters (Pascanu
+        et al., 2013): a larger one is scaled down to it before the step. Not
+        for 'lbfgs'.
+
+    clip_value : float or None, default=None
+        Bound on the absolute value of each element of the gradient. Not for
+        'lbfgs'.
+
+    warmup : float, default=0.0
+        Share of the training, in [0, 1), over which the learning rate rises
+        linearly from 0 to what the schedule says. Not for 'lbfgs'.
+
+    init : str, callable, tuple or estimator, default='auto'
+        The first weights:
+
+        - 'auto': uniform with scikit-learn's bounds (Glorot and Bengio, 2010),
+          intercepts too;
+        - 'glorot_normal', 'glorot_uniform' (Glorot and Bengio, 2010),
+          'he_normal', 'he_uniform' (He et al., 2015), 'lecun_normal',
+          'lecun_uniform' (LeCun et al., 1998), of variance 2 / (fan_in +
+          fan_out), 2 / fan_in and 1 / fan_in; 'orthogonal' (Saxe et al., 2014);
+          'normal' with standard deviation `init_scale`; 'uniform' between
+          -`init_scale` and `init_scale`: all with intercepts of zero;
+        - a callable ``init(fan_in, fan_out, random_state)`` that returns an
+          array of shape (fan_in, fan_out); intercepts are zero;
+        - a pair of lists of arrays ``(coefs, intercepts)``;
+        - a fitted MLPClassifier or MLPRegressor: layers of the same shape are
+          copied, the others are drawn as by 'auto' (transfer learning; see
+          `frozen_layers`).
+
+    init_scale : float, default=0.05
+        Standard deviation of 'normal', bound of 'uniform'.
+
+    frozen_layers : array-like of int, default=()
+        Layers of weights that are not trained, 0 being the first and -1 the
+        output layer. Gradients are carried through them.
+
+    stratify_validation : bool or None, default=None
+        Whether the validation set has the classes in the proportions of y.
+        None does what scikit-learn does: in binary classification only.
+
+    scoring : str, callable or None, default=None
+        What `early_stopping` watches: None is accuracy or R2, as in
+        scikit-learn, 'loss' the loss without its penalty, else the name of a
+        scorer of scikit-learn's or a callable ``scorer(estimator, X, y)``.
+
+    restore_best_weights : bool or 'auto', default='auto'
+        Whether the weights of the best epoch are kept, instead of the last
+        ones: by the validation score where there is a validation set, else by
+        the training loss. 'auto' does so with `early_stopping` only, as
+        scikit-learn does.
+
+    max_time : float or None, default=None
+        Seconds after which training ends, with the weights that it has then.
+
+    average_weights : {{'ema', 'swa'}} or None, default=None
+        Which average of the weights of all steps is kept, instead of the last:
+
+        - 'ema': the exponential moving average with decay ``min(0.999, (1 + t)
+          / (10 + t))`` after step t;
+        - 'swa': the mean of the weights at the end of each epoch in the last
+          quarter of `max_iter` (Izmailov et al., 2018).
+
+        Not for 'lbfgs'.
+
+    record : set of {{'gradients', 'activations', 'weights'}} or None, default=None
+        What `history_` notes after each epoch, layer by layer, beside the
+        losses. With 'gradients' training warns when they vanish or explode.
+
+    n_estimators : int, default=1
+        Number of networks that are trained at once, from different first
+        weights on the same batches. Predictions are the mean of theirs. Above
+        1, arrays in `coefs_` and `intercepts_` have a first axis of this
+        length."""
+
+CLASSIFIER_PARAMETERS = """\
+class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, ``{class_label: weight}``, that multiply
+        `sample_weight`; 1 for a class that is not named. 'balanced' is
+        ``n_samples / (n_classes * np.bincount(y))``. A list has a dict for each
+        label of a multilabel y.
+
+    loss : {'log_loss', 'focal', 'squared_error', 'hinge'}, default='log_loss'
+        Loss to minimize:
+
+        - 'log_loss': cross-entropy;
+        - 'focal' (Lin et al., 2017): ``-(1 - p) ** gamma * log(p)`` of the
+          true class' probability p; `loss_params` may have 'gamma' (2.0);
+        - 'squared_error': half the squared distance of the probabilities from
+          0 and 1, the textbooks' choice;
+        - 'hinge': of the linear output z of a binary or a multilabel y,
+          ``max(0, 1 - z)`` or ``max(0, 1 + z)``; of more classes ``max(0, 1 -
+          (z_true - max(z_other)))`` (Crammer and Singer, 2001). There are no
+          probabilities then, but `decision_function`.
+
+    label_smoothing : float, default=0.0
+        Share of a target that is spread over all classes (Szegedy et al.,
+        2016), in [0, 1). Only with 'log_loss'."""
+
+REGRESSOR_PARAMETERS = """\
+out_activation : str, default='auto'
+        Activation of the output layer: one of those of `activation`, or 'exp'.
+        'auto' is 'exp' for 'poisson' and 'gamma', else 'identity'."""
+
+REGRESSOR_LOSS = """\
+loss : str, default='squared_error'
+        Loss to minimize, of target y and prediction p:
+
+        - 'squared_error': ``(y - p) ** 2 / 2``;
+        - 'poisson': half the Poisson deviance; y must not be negative;
+        - 'gamma': half the gamma deviance; y must be positive;
+        - 'absolute_error': ``abs(y - p)``;
+        - 'huber': ``(y - p) ** 2 / 2`` up to a distance of delta, and ``delta *
+          (abs(y - p) - delta / 2)`` beyond (Huber, 1964); `loss_params` may
+          have 'delta' (1.0);
+        - 'log_cosh': ``log(cosh(y - p))``;
+        - 'quantile': the pinball loss (Koenker and Bassett, 1978);
+          `loss_params` may have 'quantile' (0.5), a level or a list of them in
+          (0, 1). Several levels make a network with one output each, for a
+          single target. `predict` sorts them, so that they do not cross
+          (Chernozhukov et al., 2010)."""
 
 ATTRIBUTES = """\
 loss_ : float

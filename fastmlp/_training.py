@@ -2,12 +2,11 @@
 
 The functions here read the parameters of an estimator `est`, drive a Network, and keep the
 estimator's record (`n_iter_`, `loss_`, `loss_curve_`, ...) up to date while they run. Weights are
-handed over in `coefs` and `intercepts`, lists of arrays of shape (fan_in, fan_out) and (fan_out,),
-one per layer: the start on entry, the trained weights on return, also when Ctrl-C ended it.
+handed over in `parameters`, a tuple of lists of arrays as Network.set_parameters takes them: the
+start on entry, the trained weights on return, also when Ctrl-C ended it.
 """
 
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import scipy
@@ -18,129 +17,10 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from ._core import shuffle
+from ._optimizer import OptimizerState
 
 # SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
-
-
-def initial_parameters(layer_units, activation, dtype, random_state):
-    """Draw the weights that training starts from (Glorot and Bengio, 2010).
-
-    Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)), 2 instead of 6 for the logistic
-    activation; intercepts are drawn too. The order of the draws is scikit-learn's: each layer's
-    coefficients, then its intercepts.
-
-    Parameters
-    ----------
-    layer_units : list of int
-        Widths of all layers, from the features to the outputs.
-    activation : str
-        Activation of the hidden layers.
-    dtype : dtype
-        Computing type of the network. The draws themselves are always float64.
-    random_state : RandomState
-
-    Returns
-    -------
-    coefs, intercepts : list of ndarray
-    """
-    factor = 2.0 if activation == "logistic" else 6.0
-    coefs, intercepts = [], []
-    for fan_in, fan_out in pairwise(layer_units):
-        bound = np.sqrt(factor / (fan_in + fan_out))
-        coefs.append(
-            random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False)
-        )
-        intercepts.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
-    return coefs, intercepts
-
-
-class OptimizerState:
-    """What "sgd" and "adam" remember from one epoch, call or pickle to the next.
-
-    Attributes
-    ----------
-    name : {"sgd", "adam"}
-    learning_rate_init : float
-        The estimator's parameter that `learning_rate` was derived from.
-    learning_rate : float
-        SGD: the rate of the next step. Adam: the bias-corrected rate of the last one.
-    t : int
-        Steps taken so far.
-    slots : list or None
-        Velocities (SGD) or first and second moments (Adam): for each, a pair of lists of arrays
-        shaped like `coefs_` and `intercepts_`. None stands for zeros.
-    """
-
-    def __init__(self, est):
-        self.name = est.solver
-        self.learning_rate_init = est.learning_rate_init
-        self.learning_rate = float(est.learning_rate_init)
-        self.t = 0
-        self.slots = None
-
-    @classmethod
-    def of(cls, est):
-        """The state that `est` has kept from earlier calls, or else a new one."""
-        state = getattr(est, "_optimizer", None)
-        if state is None or state.name != est.solver:
-            return cls(est)
-        if state.learning_rate_init != est.learning_rate_init:
-            # The user asked for another rate: follow, and keep the momentum.
-            state.learning_rate_init = est.learning_rate_init
-            state.learning_rate = float(est.learning_rate_init)
-        return state
-
-    def load_into(self, network, dtype):
-        """Hand the slots to a Network that computes in `dtype`."""
-        if self.slots is not None:
-            network.set_optimizer_state(
-                [
-                    tuple([a.astype(dtype, copy=False) for a in arrays] for arrays in slot)
-                    for slot in self.slots
-                ]
-            )
-
-    def step(self, est):
-        """The settings of the next epoch's steps, as Network.train takes them."""
-        if self.name == "sgd":
-            return {
-                "learning_rate": self.learning_rate,
-                "momentum": float(est.momentum),
-                "nesterov": bool(est.nesterovs_momentum),
-            }
-        return {
-            "learning_rate_init": float(est.learning_rate_init),
-            "beta_1": float(est.beta_1),
-            "beta_2": float(est.beta_2),
-            "epsilon": float(est.epsilon),
-            "t": self.t,
-        }
-
-    def end_epoch(self, est):
-        """Set the learning rate from the samples (SGD) or the steps (Adam) seen so far."""
-        if self.name == "adam":
-            correction = (
-                np.sqrt(1 - est.beta_2**self.t) / (1 - est.beta_1**self.t) if self.t else 1.0
-            )
-            self.learning_rate = float(est.learning_rate_init * correction)
-        elif est.learning_rate == "invscaling":
-            self.learning_rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
-
-    def on_plateau(self, est, message):
-        """Training has stalled: lower the learning rate, or return True to stop."""
-        adaptive = self.name == "sgd" and est.learning_rate == "adaptive"
-        stop = not adaptive or self.learning_rate <= 1e-6
-        if not stop:
-            self.learning_rate /= 5.0
-            message += " Setting learning rate to %f" % self.learning_rate
-        elif adaptive:
-            message += " Learning rate too small. Stopping."
-        else:
-            message += " Stopping."
-        if est.verbose:
-            print(message)
-        return stop
 
 
 class Progress:
@@ -239,8 +119,7 @@ def fit_stochastic(
     network,
     dataset,
     order,
-    coefs,
-    intercepts,
+    parameters,
     *,
     batch_size,
     validate=None,
@@ -261,7 +140,7 @@ def fit_stochastic(
         Training and validation rows.
     order : ndarray of shape (n_train,), dtype intp
         Rows to train on; may be shuffled in place.
-    coefs, intercepts : list of ndarray
+    parameters : tuple of lists of ndarray
         Starting weights on entry; on return the last weights, or with `validate` the best ones.
     batch_size : int
         At most ``len(order)``.
@@ -272,10 +151,8 @@ def fit_stochastic(
     """
     n_samples = len(order)
     optimizer = OptimizerState.of(est) if incremental else OptimizerState(est)
-    optimizer.load_into(network, coefs[0].dtype)
-    spare = (
-        [[np.empty_like(a) for a in arrays] for arrays in (coefs, intercepts)] if validate else None
-    )
+    optimizer.load_into(network)
+    spare = [[np.empty_like(a) for a in arrays] for arrays in parameters] if validate else None
     progress = Progress(est, validate)
     est._optimizer = optimizer
     est.n_iter_ = 0
@@ -311,7 +188,8 @@ def fit_stochastic(
                     losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
                     if progress.record(losses, n_samples, network):
                         network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
-                        coefs[:], intercepts[:], spare = *spare, [coefs[:], intercepts[:]]
+                        for arrays, best in zip(parameters, spare, strict=True):
+                            arrays[:], best[:] = best[:], arrays[:]
                     optimizer.end_epoch(est)
             if message := progress.plateau:
                 if optimizer.on_plateau(est, message):
@@ -328,25 +206,21 @@ def fit_stochastic(
         warnings.warn("Training interrupted by user.")
     finally:
         if validate is None:
-            network.get_parameters(coefs, intercepts)
+            network.get_parameters(*parameters)
         optimizer.slots = network.get_optimizer_state()
 
 
-def _views(vector, coefs, intercepts):
-    """Views of a flat vector, shaped like the parameters: coefficients first, then intercepts."""
-    arrays = [*coefs, *intercepts]
-    ends = np.cumsum([a.size for a in arrays])
-    views = [
-        part.reshape(a.shape) for part, a in zip(np.split(vector, ends[:-1]), arrays, strict=True)
-    ]
-    return views[: len(coefs)], views[len(coefs) :]
+def _views(vector, parameters):
+    """Views of a flat vector, shaped like the parameters."""
+    ends = np.cumsum([a.size for arrays in parameters for a in arrays])
+    parts = iter(np.split(vector, ends[:-1]))
+    return tuple([next(parts).reshape(a.shape) for a in arrays] for arrays in parameters)
 
 
-def fit_lbfgs(est, network, dataset, coefs, intercepts):
+def fit_lbfgs(est, network, dataset, parameters):
     """Minimize the loss over all rows with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
 
-    SciPy's vectors are float64; the network computes in its own type, which `coefs` and
-    `intercepts` keep.
+    SciPy's vectors are float64; the network computes in its own type, which `parameters` keep.
 
     Parameters
     ----------
@@ -354,20 +228,20 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
     network : Network
     dataset : Dataset
         Every row is trained on.
-    coefs, intercepts : list of ndarray
+    parameters : tuple of lists of ndarray
         Starting weights on entry, trained weights on return.
     """
-    start = np.concatenate([a.ravel() for a in [*coefs, *intercepts]])
+    start = np.concatenate([a.ravel() for arrays in parameters for a in arrays])
     point, gradient = start.copy(), np.empty_like(start)
-    parameters = _views(point, coefs, intercepts)
-    gradients = _views(gradient, coefs, intercepts)
+    current = _views(point, parameters)
+    gradients = _views(gradient, parameters)
     accepted, loss = start, None
     est.n_iter_ = 0
 
     def loss_and_gradient(x):
         nonlocal loss
         point[:] = x
-        network.set_parameters(*parameters)
+        network.set_parameters(*current)
         loss = network.loss_and_gradient(dataset, float(est.alpha), gradients)
         return loss, gradient.astype(np.float64)  # a copy: SciPy keeps it
 
@@ -400,6 +274,6 @@ def fit_lbfgs(est, network, dataset, coefs, intercepts):
         warnings.warn("Training interrupted by user.")
     finally:
         point[:] = accepted
-        views = [*parameters[0], *parameters[1]]
-        for array, view in zip([*coefs, *intercepts], views, strict=True):
-            array[...] = view
+        for arrays, views in zip(parameters, current, strict=True):
+            for array, view in zip(arrays, views, strict=True):
+                array[...] = view

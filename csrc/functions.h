@@ -1,0 +1,177 @@
+/* Elementary functions and activations. Included by kernels.h, once for each type. */
+
+/* -------------------------------------------------------------------- elementary functions */
+
+/* Scalar and free of branches, so that loops over a multiple of V elements become vector code. */
+
+#if REAL_IS_DOUBLE
+#define ROUNDER 0x1.8p52 /* x + ROUNDER holds round(x) in its low bits */
+#define MANTISSA_BITS 52
+#define EXPONENT_BIAS 1023
+#define LN2_HIGH 0x1.62e42feep-1 /* 32 bits: k * LN2_HIGH is exact */
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define EXP_LIMIT 800.0
+#define TANH_LIMIT 44.0
+#define SQUARE_ROOT __builtin_sqrt
+#define EPSILON DBL_EPSILON
+#define SMALLEST DBL_MIN /* that is not flushed to zero */
+#else
+#define ROUNDER 0x1.8p23f
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define LN2_HIGH 0x1.63p-1f
+#define LN2_LOW -0x1.bd0106p-13f
+#define EXP_LIMIT 120.0f
+#define TANH_LIMIT 20.0f
+#define SQUARE_ROOT __builtin_sqrtf
+#define EPSILON FLT_EPSILON
+#define SMALLEST FLT_MIN
+#endif
+#define R(x) ((real)(x))
+
+INLINE integer NAME(bits)(real x) {
+    integer i;
+    __builtin_memcpy(&i, &x, sizeof i);
+    return i;
+}
+INLINE real NAME(from_bits)(integer i) {
+    real x;
+    __builtin_memcpy(&x, &i, sizeof x);
+    return x;
+}
+/* 2^k for a whole number k in the normal range */
+INLINE real NAME(power_of_two)(real k) {
+    return NAME(from_bits)((NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS);
+}
+
+/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 - r by its Taylor series (to degree 13 or 7:
+ * under a tenth of an ulp). */
+INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
+    *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
+    const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
+#if REAL_IS_DOUBLE
+    real p = 1.0 / 6227020800;
+    p = p * r + 1.0 / 479001600;
+    p = p * r + 1.0 / 39916800;
+    p = p * r + 1.0 / 3628800;
+    p = p * r + 1.0 / 362880;
+    p = p * r + 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+#else
+    real p = 1.0f / 5040;
+#endif
+    p = p * r + R(1.0 / 720);
+    p = p * r + R(1.0 / 120);
+    p = p * r + R(1.0 / 24);
+    p = p * r + R(1.0 / 6);
+    p = p * r + R(0.5);
+    *r_ = r;
+    return r * r * p;
+}
+
+INLINE real NAME(exp)(real x) {
+    x = x > EXP_LIMIT ? EXP_LIMIT : x;
+    x = x < -EXP_LIMIT ? -EXP_LIMIT : x;
+    real k, r;
+    const real tail = NAME(reduced_exp)(x, &k, &r);
+    const real p = R(1) + (r + tail);
+    /* two factors, for 2^k itself may be out of range where the result is not */
+    const real half = (k * R(0.5) + ROUNDER) - ROUNDER;
+    return p * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
+}
+
+/* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
+INLINE real NAME(tanh)(real x) {
+    real y = __builtin_fabs(x) * 2;
+    y = y > TANH_LIMIT ? TANH_LIMIT : y;
+    real k, r;
+    const real tail = NAME(reduced_exp)(y, &k, &r);
+    const real scale = NAME(power_of_two)(k);
+    const real e = (scale * r + (scale - R(1))) + scale * tail;
+    const real s = e + R(2), lost = e < R(2) ? e - (s - R(2)) : R(2) - (s - e), q = e / s;
+    return __builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x); /* (1 - q) / 2 = 1 / s */
+}
+
+INLINE real NAME(logistic)(real x) {
+    const real e = NAME(exp)(-R(__builtin_fabs(x)));
+    return (x < 0 ? e : R(1)) / (R(1) + e);
+}
+
+/* log of NaN or of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
+ * log((1 + s) / (1 - s)), s = (m - 1) / (m + 1) */
+INLINE real NAME(log)(real x) {
+    const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
+    const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
+    const integer exponent = (offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
+    const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
+    const real m = NAME(from_bits)(NAME(bits)(x) - ((exponent - EXPONENT_BIAS) << MANTISSA_BITS));
+    const real f = m - R(1), s = f / (f + R(2)), z = s * s;
+#if REAL_IS_DOUBLE
+    real p = 2.0 / 21;
+    p = p * z + 2.0 / 19;
+    p = p * z + 2.0 / 17;
+    p = p * z + 2.0 / 15;
+    p = p * z + 2.0 / 13;
+    p = p * z + 2.0 / 11;
+#else
+    real p = 2.0f / 11;
+#endif
+    p = p * z + R(2.0 / 9);
+    p = p * z + R(2.0 / 7);
+    p = p * z + R(2.0 / 5);
+    p = p * z + R(2.0 / 3);
+    const real half_square = R(0.5) * f * f;
+    const real log = k * LN2_HIGH - ((half_square - (s * (half_square + p * z) + k * LN2_LOW)) - f);
+    return x == x ? log : x;
+}
+
+static void NAME(exponential)(size_t count, void *x_) {
+    real *x = x_;
+    for (size_t i = 0; i < count; i++)
+        x[i] = NAME(exp)(x[i]);
+}
+static void NAME(logarithm)(size_t count, void *x_) {
+    real *x = x_;
+    for (size_t i = 0; i < count; i++)
+        x[i] = NAME(log)(x[i]);
+}
+
+/* ------------------------------------------------------------------------- activations */
+
+static void NAME(identity_activation)(size_t count, void *h) { (void)count, (void)h; }
+static void NAME(identity_derivative)(size_t count, const void *h, void *d) {
+    (void)count, (void)h, (void)d;
+}
+static void NAME(logistic_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i++)
+        h[i] = NAME(logistic)(h[i]);
+}
+static void NAME(logistic_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i++)
+        d[i] *= h[i] * (R(1) - h[i]);
+}
+static void NAME(tanh_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i++)
+        h[i] = NAME(tanh)(h[i]);
+}
+static void NAME(tanh_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i++)
+        d[i] *= R(1) - h[i] * h[i];
+}
+static void NAME(relu_activation)(size_t count, void *h_) {
+    real *h = h_;
+    for (size_t i = 0; i < count; i += V)
+        store(h + i, rectify(load(h + i)));
+}
+static void NAME(relu_derivative)(size_t count, const void *h_, void *d_) {
+    const real *restrict h = h_;
+    real *restrict d = d_;
+    for (size_t i = 0; i < count; i += V)
+        store(d + i, (vec)((ivec)load(d + i) & (ivec)(load(h + i) != (vec){0})));
+}

@@ -1,0 +1,42 @@
+"""The weights that training starts from."""
+
+from itertools import pairwise
+
+import numpy as np
+
+INITIALIZATIONS = (
+    *(f"{name}_{kind}" for name in ("glorot", "he", "lecun") for kind in ("normal", "uniform")),
+    *("orthogonal", "normal", "uniform"),
+)
+
+
+def initial_parameters(layer_units, activation, dtype, random_state):
+    """Draw the weights that training starts from (Glorot and Bengio, 2010).
+
+    Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)), 2 instead of 6 for the logistic
+    activation; intercepts are drawn too. The order of the draws is scikit-learn's: each layer's
+    coefficients, then its intercepts.
+
+    Parameters
+    ----------
+    layer_units : list of int
+        Widths of all layers, from the features to the outputs.
+    activation : str
+        Activation of the hidden layers.
+    dtype : dtype
+        Computing type of the network. The draws themselves are always float64.
+    random_state : RandomState
+
+    Returns
+    -------
+    coefs, intercepts : list of ndarray
+    """
+    factor = 2.0 if activation == "logistic" else 6.0
+    coefs, intercepts = [], []
+    for fan_in, fan_out in pairwise(layer_units):
+        bound = np.sqrt(factor / (fan_in + fan_out))
+        coefs.append(
+            random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False)
+        )
+        intercepts.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
+    return coefs, intercepts
