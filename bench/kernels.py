@@ -32,7 +32,7 @@ PROTOTYPES = {
     "gather": "nnppzzpn",
     "all_finite": "nnpn",
     "forward": "nnnpnpnnpipn",
-    "forward_csr": "nnpppnpipn",
+    "forward_csr": "nnpppnppn",
     "forward_narrow": "nnnnpnppp",
     "delta": "nnnpnpippn",
     "delta_narrow": "nnnnppippn",
@@ -45,7 +45,7 @@ PROTOTYPES = {
     "to_columns": "npnp",
     "from_columns": "nppn",
     "activation": "np",
-    "derivative": "npp",
+    "slope": "npp",
     "output": "npn",
     "loss": "nnpnppp",
     "step": "npdpppp",
@@ -133,7 +133,7 @@ def cases(table, dtype):
 
     made = {}
     panels = WIDTH // lanes
-    relu = _core.ACTIVATIONS.index("relu")
+    relu = 1  # also the number of delta's factor that is its derivative
     rows = random_state.permutation(1000)[:BATCH].astype(np.intp)
     h, c = reals(ROWS, WIDTH), reals(ROWS, WIDTH)  # (panels, ROWS, V)
     w, bias = reals(WIDTH, WIDTH), reals(WIDTH)  # (panels, WIDTH, V), (panels, V)
@@ -167,7 +167,7 @@ def cases(table, dtype):
     csr = Csr(*pointers, 0, int(np.dtype(dtype) == np.float64))
     x = ctypes.addressof(csr)
     w_csr = reals(WIDTH, CSR_FEATURES)
-    forward = [ROWS, panels, x, rows, w_csr, CSR_FEATURES * lanes, bias, relu, c, block]
+    forward = [ROWS, panels, x, rows, w_csr, CSR_FEATURES * lanes, bias, c, block]
     add("forward_csr", forward, flops=2 * ROWS * CSR_ROW * WIDTH)
     flops = 2 * BATCH * CSR_ROW * lanes
     add("gradient_csr", [BATCH, x, rows, d, reals(CSR_FEATURES, lanes)], flops=flops)
@@ -189,8 +189,8 @@ def cases(table, dtype):
     for name in _core.ACTIVATIONS:
         x = reals(COUNT, low=-2, high=2)
         add("activation", [COUNT, x], name, elements=COUNT, in_place=x)
-        x = reals(COUNT)
-        add("derivative", [COUNT, reals(COUNT), x], name, elements=COUNT, in_place=x)
+        x = reals(COUNT, low=-2, high=2)
+        add("slope", [COUNT, x, reals(COUNT)], name, elements=COUNT, in_place=x)
     for name in ("exponential", "logarithm"):
         x = reals(COUNT)
         add(name, [COUNT, x], elements=COUNT, in_place=x)

@@ -50,7 +50,7 @@ def network_of(workload, dtype, n_threads):
         loss = "log_loss" if workload.target.isdigit() else "squared_error"
     network = Network(
         workload.layer_units,
-        activation=workload.activation,
+        activations=[workload.activation] * len(workload.hidden),
         loss=loss,
         dtype=dtype,
         optimizer="adam",

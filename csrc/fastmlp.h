@@ -21,7 +21,13 @@
 
 /* The lists. Each makes the enum, the table's entries, the names Python accepts, the tests and the
  * benches. */
-#define FASTMLP_ACTIVATIONS(X) X(identity) X(logistic) X(tanh) X(relu)
+#define FASTMLP_ACTIVATIONS(X)                                                                     \
+    X(identity)                                                                                    \
+    X(logistic)                                                                                    \
+    X(tanh)                                                                                        \
+    X(relu)                                                                                        \
+    X(leaky_relu)                                                                                  \
+    X(elu) X(selu) X(gelu) X(silu) X(mish) X(softplus) X(softsign) X(hard_tanh)
 #define FASTMLP_LOSSES(X) /* X(loss, output activation: its canonical inverse link) */             \
     X(squared_error, identity) X(poisson, exp) X(log_loss, softmax) X(binary_log_loss, logistic)
 #define FASTMLP_OPTIMIZERS(X) /* X(optimizer, arrays of state) */ X(sgd, 1) X(adam, 2)
@@ -40,6 +46,10 @@ enum fastmlp_activation { FASTMLP_ACTIVATIONS(FASTMLP_ENUM) FASTMLP_N_ACTIVATION
 enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM) FASTMLP_N_LOSSES };
 enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM) FASTMLP_N_OPTIMIZERS };
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM) FASTMLP_N_SOURCES };
+
+/* What a delta is multiplied by: nothing; relu's derivative, by where its output h is not zero; the
+ * activation's derivative, which the forward pass has left where the delta goes. */
+enum fastmlp_factor { FASTMLP_no_factor, FASTMLP_where_positive, FASTMLP_times_slope };
 
 /* What one step of an optimizer needs beside its arrays. */
 typedef struct {
@@ -71,18 +81,17 @@ typedef struct {
     /* Whether all of a, (m, n panels) in panels, is neither infinite nor NaN. */
     int (*all_finite)(size_t m, size_t n_panels, const void *a, size_t a_panel);
 
-    /* c = activation(bias + a w): a (m, k) and c (m, n panels) in panels, bias (n panels, V), w
-     * (n panels, k, V) with w_row = V and w_panel = k V reals between its rows and panels; or w
-     * (k, n) as it lies, the first n_panels V of its columns: w_row = n, w_panel = V, and it need
-     * not be aligned. relu is applied in registers, the others in a second pass. */
+    /* c = bias + a w, with relu max(that, 0): a (m, k) and c (m, n panels) in panels, bias (n panels,
+     * V), w (n panels, k, V) with w_row = V and w_panel = k V reals between its rows and panels; or
+     * w (k, n) as it lies, the first n_panels V of its columns: w_row = n, w_panel = V, and it need
+     * not be aligned. */
     void (*forward)(size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel,
-                    const void *w, size_t w_row, size_t w_panel, const void *bias, int activation,
+                    const void *w, size_t w_row, size_t w_panel, const void *bias, int relu,
                     void *c, size_t c_panel);
 
-    /* The same with `a` the CSR rows rows[0..m) and w_panel = k V reals between panels. */
+    /* c = bias + a w with `a` the CSR rows rows[0..m) and w_panel = k V reals between panels. */
     void (*forward_csr)(size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows,
-                        const void *w, size_t w_panel, const void *bias, int activation, void *c,
-                        size_t c_panel);
+                        const void *w, size_t w_panel, const void *bias, void *c, size_t c_panel);
 
     /* Narrow output layer, its weights (k panels, n, V) along fan_in: z = bias + a w^T, with z in
      * columns (row panels, n, V rows): row r in lane r % V of row panel r / V. The m rows begin
@@ -90,12 +99,12 @@ typedef struct {
     void (*forward_narrow)(size_t row, size_t m, size_t n, size_t k, const void *a, size_t a_panel,
                            const void *w, const void *bias, void *z);
 
-    /* c = (d wt) * activation'(h): d (m, k) in panels, wt (n panels, k, V), h and c (m, n panels)
+    /* c = (d wt) times the factor: d (m, k) in panels, wt (n panels, k, V), h and c (m, n panels)
      * with the same distance between panels. `_narrow`: d in columns, beginning at `row`. */
     void (*delta)(size_t m, size_t n_panels, size_t k, const void *d, size_t d_panel,
-                  const void *wt, int activation, const void *h, void *c, size_t c_panel);
+                  const void *wt, int factor, const void *h, void *c, size_t c_panel);
     void (*delta_narrow)(size_t row, size_t m, size_t n_panels, size_t k, const void *d,
-                         const void *wt, int activation, const void *h, void *c, size_t c_panel);
+                         const void *wt, int factor, const void *h, void *c, size_t c_panel);
 
     /* g (+)= a^T d over k samples: g (n panels, m, V), and `sums` as column_sums has it, unless NULL.
      * a points to the first of m columns (inputs of the layer) of an array in panels; they may
@@ -122,10 +131,10 @@ typedef struct {
     void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z);
     void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel);
 
-    /* Elementwise, in place; count is a multiple of V. derivative: d *= activation'(h), in terms of
-     * the output h. */
+    /* Elementwise; count is a multiple of V. h = activation(h), and slope = activation'(h) of what h
+     * was. */
     void (*activation[FASTMLP_N_ACTIVATIONS])(size_t count, void *h);
-    void (*derivative[FASTMLP_N_ACTIVATIONS])(size_t count, const void *h, void *d);
+    void (*slope[FASTMLP_N_ACTIVATIONS])(size_t count, void *h, void *slope);
 
     /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in
      * place. loss: the same, then z = (output - y) weight, the derivative by the pre-activation;

@@ -81,7 +81,7 @@ INLINE real NAME(exp)(real x) {
 }
 
 /* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
-INLINE real NAME(tanh)(real x) {
+INLINE real NAME(hyperbolic_tangent)(real x) {
     real y = __builtin_fabs(x) * 2;
     y = y > TANH_LIMIT ? TANH_LIMIT : y;
     real k, r;
@@ -92,7 +92,16 @@ INLINE real NAME(tanh)(real x) {
     return __builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x); /* (1 - q) / 2 = 1 / s */
 }
 
-INLINE real NAME(logistic)(real x) {
+/* exp(x) - 1, which keeps its digits near zero, for x <= 0 */
+INLINE real NAME(negative_expm1)(real x) {
+    x = x < -TANH_LIMIT ? -TANH_LIMIT : x;
+    real k, r;
+    const real tail = NAME(reduced_exp)(x, &k, &r);
+    const real scale = NAME(power_of_two)(k);
+    return (scale * r + (scale - R(1))) + scale * tail;
+}
+
+INLINE real NAME(sigmoid)(real x) {
     const real e = NAME(exp)(-R(__builtin_fabs(x)));
     return (x < 0 ? e : R(1)) / (R(1) + e);
 }
@@ -138,40 +147,110 @@ static void NAME(logarithm)(size_t count, void *x_) {
 
 /* ------------------------------------------------------------------------- activations */
 
-static void NAME(identity_activation)(size_t count, void *h) { (void)count, (void)h; }
-static void NAME(identity_derivative)(size_t count, const void *h, void *d) {
-    (void)count, (void)h, (void)d;
+/* Each returns f(z) and f'(z). */
+
+INLINE real NAME(identity)(real z, real *slope) {
+    *slope = R(1);
+    return z;
 }
-static void NAME(logistic_activation)(size_t count, void *h_) {
-    real *h = h_;
-    for (size_t i = 0; i < count; i++)
-        h[i] = NAME(logistic)(h[i]);
+INLINE real NAME(logistic)(real z, real *slope) {
+    const real h = NAME(sigmoid)(z);
+    *slope = h * (R(1) - h);
+    return h;
 }
-static void NAME(logistic_derivative)(size_t count, const void *h_, void *d_) {
-    const real *restrict h = h_;
-    real *restrict d = d_;
-    for (size_t i = 0; i < count; i++)
-        d[i] *= h[i] * (R(1) - h[i]);
+INLINE real NAME(tanh)(real z, real *slope) {
+    const real h = NAME(hyperbolic_tangent)(z);
+    *slope = R(1) - h * h;
+    return h;
 }
-static void NAME(tanh_activation)(size_t count, void *h_) {
-    real *h = h_;
-    for (size_t i = 0; i < count; i++)
-        h[i] = NAME(tanh)(h[i]);
+INLINE real NAME(relu)(real z, real *slope) {
+    *slope = z > 0 ? R(1) : R(0);
+    return z <= 0 ? R(0) : z;
 }
-static void NAME(tanh_derivative)(size_t count, const void *h_, void *d_) {
-    const real *restrict h = h_;
-    real *restrict d = d_;
-    for (size_t i = 0; i < count; i++)
-        d[i] *= R(1) - h[i] * h[i];
+INLINE real NAME(leaky_relu)(real z, real *slope) {
+    *slope = z > 0 ? R(1) : R(0.01);
+    return z * *slope;
 }
-static void NAME(relu_activation)(size_t count, void *h_) {
-    real *h = h_;
-    for (size_t i = 0; i < count; i += V)
-        store(h + i, rectify(load(h + i)));
+INLINE real NAME(elu)(real z, real *slope) {
+    const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
+    *slope = e + R(1);
+    return z > 0 ? z : e;
 }
-static void NAME(relu_derivative)(size_t count, const void *h_, void *d_) {
-    const real *restrict h = h_;
-    real *restrict d = d_;
-    for (size_t i = 0; i < count; i += V)
-        store(d + i, (vec)((ivec)load(d + i) & (ivec)(load(h + i) != (vec){0})));
+INLINE real NAME(selu)(real z, real *slope) {
+    const real scale = R(1.0507009873554804934193349852946);
+    const real alpha = scale * R(1.6732632423543772848170429916717);
+    const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
+    *slope = z > 0 ? scale : alpha * (e + R(1));
+    return z > 0 ? scale * z : alpha * e;
 }
+
+/* The normal distribution function by Hart's rational function 5666 (Computer Approximations, 1968),
+ * to 2e-16. */
+INLINE real NAME(gelu)(real z, real *slope) {
+    const real x = R(__builtin_fabs(z));
+    real p = R(0.03526249659989109), q = R(0.08838834764831844);
+    p = p * x + R(0.7003830644436881);
+    p = p * x + R(6.373962203531650);
+    p = p * x + R(33.91286607838300);
+    p = p * x + R(112.0792914978709);
+    p = p * x + R(221.2135961699311);
+    p = p * x + R(220.2068679123761);
+    q = q * x + R(1.755667163182642);
+    q = q * x + R(16.06417757920695);
+    q = q * x + R(86.78073220294608);
+    q = q * x + R(296.5642487796737);
+    q = q * x + R(637.3336333788311);
+    q = q * x + R(793.8265125199484);
+    q = q * x + R(440.4137358247522);
+    const real e = NAME(exp)(R(-0.5) * z * z), tail = e * (p / q);
+    const real probability = z < 0 ? tail : R(1) - tail;
+    *slope = probability + z * (e * R(0.39894228040143267794));
+    return z * probability;
+}
+INLINE real NAME(silu)(real z, real *slope) {
+    const real e = NAME(exp)(-R(__builtin_fabs(z))), reciprocal = R(1) / (R(1) + e);
+    const real s = (z < 0 ? e : R(1)) * reciprocal, rest = (z < 0 ? R(1) : e) * reciprocal;
+    *slope = s * (R(1) + z * rest);
+    return z * s;
+}
+
+/* tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2); it is 1 long before n overflows */
+INLINE real NAME(mish)(real z, real *slope) {
+    const real e = NAME(exp)(z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z), n = e * (e + R(2));
+    const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;
+    *slope = h + z * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
+    return z * h;
+}
+INLINE real NAME(softplus)(real z, real *slope) {
+    const real e = NAME(exp)(-R(__builtin_fabs(z))), sum = R(1) + e;
+    *slope = (z < 0 ? e : R(1)) / sum;
+    const real lost = (e - (sum - R(1))) / sum; /* by rounding the sum */
+    return (z < 0 ? R(0) : z) + (NAME(log)(sum) + lost);
+}
+INLINE real NAME(softsign)(real z, real *slope) {
+    const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(z)));
+    *slope = reciprocal * reciprocal;
+    return z * reciprocal;
+}
+INLINE real NAME(hard_tanh)(real z, real *slope) {
+    *slope = z > R(-1) && z < R(1) ? R(1) : R(0);
+    return z > R(1) ? R(1) : z < R(-1) ? R(-1) : z;
+}
+
+#define ACTIVATION(name)                                                                           \
+    static void NAME(name##_activation)(size_t count, void *h_) {                                  \
+        real *h = h_, unused;                                                                      \
+        for (size_t i = 0; i < count; i++)                                                         \
+            h[i] = NAME(name)(h[i], &unused);                                                      \
+    }                                                                                              \
+    static void NAME(name##_slope)(size_t count, void *h_, void *slope_) {                         \
+        real *restrict h = h_;                                                                     \
+        real *restrict slope = slope_;                                                             \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            real s;                                                                                \
+            h[i] = NAME(name)(h[i], &s);                                                           \
+            slope[i] = s;                                                                          \
+        }                                                                                          \
+    }
+FASTMLP_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION

@@ -252,7 +252,7 @@ static double NAME(multiply_adds)(size_t n, void *sink) {
 
 #define GATHER_ENTRY(name, type) [FASTMLP_##name] = NAME(gather_##name),
 #define ACTIVATION_ENTRY(name) [FASTMLP_##name] = NAME(name##_activation),
-#define DERIVATIVE_ENTRY(name) [FASTMLP_##name] = NAME(name##_derivative),
+#define SLOPE_ENTRY(name) [FASTMLP_##name] = NAME(name##_slope),
 #define OUTPUT_ENTRY(name, output) [FASTMLP_##name] = NAME(output##_output),
 #define LOSS_ENTRY(name, output) [FASTMLP_##name] = NAME(name),
 #define STEP_ENTRY(name, slots) [FASTMLP_##name] = NAME(name),
@@ -279,7 +279,7 @@ const fastmlp_kernels NAME(kernels) = {
     .to_columns = NAME(to_columns),
     .from_columns = NAME(from_columns),
     .activation = {FASTMLP_ACTIVATIONS(ACTIVATION_ENTRY)},
-    .derivative = {FASTMLP_ACTIVATIONS(DERIVATIVE_ENTRY)},
+    .slope = {FASTMLP_ACTIVATIONS(SLOPE_ENTRY)},
     .output = {FASTMLP_LOSSES(OUTPUT_ENTRY)},
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
@@ -296,8 +296,8 @@ const fastmlp_kernels NAME(kernels) = {
 #undef CSR_CALL
 #undef CSR_KERNELS
 #undef CSR_PANELS
-#undef DERIVATIVE_ENTRY
 #undef EPSILON
+#undef SLOPE_ENTRY
 #undef SMALLEST
 #undef EXPONENT_BIAS
 #undef EXP_LIMIT

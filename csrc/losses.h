@@ -12,7 +12,7 @@ static void NAME(logistic_output)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
         for (size_t i = 0; i < MR; i++)
-            z[i] = NAME(logistic)(z[i]);
+            z[i] = NAME(sigmoid)(z[i]);
     }
 }
 static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
@@ -126,7 +126,7 @@ static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, co
         for (size_t i = 0; i < MR; i++)
             target[i] = y[(size_t)row[i] * n + o];
         for (size_t i = 0; i < MR; i++) {
-            const real p = NAME(logistic)(z[i]), t = target[i];
+            const real p = NAME(sigmoid)(z[i]), t = target[i];
             const real clipped = NAME(clip_probability)(p);
             loss[i] -= NAME(log)(t != 0 ? clipped : R(1) - clipped);
             z[i] = (p - t) * weight[i];

@@ -60,16 +60,6 @@ INLINE size_t NAME(tile_rows)(size_t left) {
 #define FOR_TILE(m, n)                                                                             \
     UNROLL(16) for (int i = 0; i < (m); i++) UNROLL(8) for (int j = 0; j < (n); j++)
 
-extern const fastmlp_kernels NAME(kernels);
-
-/* relu is applied where the tile leaves the registers; the others follow, a panel at a time */
-static void NAME(activate)(size_t m, size_t n_panels, int activation, real *c, size_t c_panel) {
-    if (activation == FASTMLP_identity || activation == FASTMLP_relu)
-        return;
-    for (size_t p = 0; p < n_panels; p++)
-        NAME(kernels).activation[activation](m * V, c + p * c_panel);
-}
-
 /* ------------------------------------------------------------------------- forward */
 
 INLINE void NAME(forward_tile)(const int m, const int n, size_t k, const real *a, size_t a_panel,
@@ -84,11 +74,10 @@ INLINE void NAME(forward_tile)(const int m, const int n, size_t k, const real *a
 }
 
 static void NAME(forward)(size_t m, size_t n_panels, size_t k, const void *a_, size_t a_panel,
-                          const void *w_, size_t w_row, size_t w_panel, const void *bias_,
-                          int activation, void *c_, size_t c_panel) {
+                          const void *w_, size_t w_row, size_t w_panel, const void *bias_, int relu,
+                          void *c_, size_t c_panel) {
     const real *a = a_, *w = w_, *bias = bias_;
     real *c = c_;
-    const int relu = activation == FASTMLP_relu;
     for (size_t p = 0, n; p < n_panels; p += n) {
         n = NAME(panel_group)(n_panels - p);
         for (size_t i = 0; i < m;) {
@@ -98,7 +87,6 @@ static void NAME(forward)(size_t m, size_t n_panels, size_t k, const void *a_, s
             i += NAME(tile_rows)(left);
         }
     }
-    NAME(activate)(m, n_panels, activation, c, c_panel);
 }
 
 static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const void *a_,
@@ -188,11 +176,9 @@ CSR_KERNELS(i8f8, int64_t, double)
                         : NAME(kernel##_i4f4)(__VA_ARGS__))
 
 static void NAME(forward_csr)(size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows,
-                              const void *w, size_t w_panel, const void *bias, int activation,
-                              void *c, size_t c_panel) {
+                              const void *w, size_t w_panel, const void *bias, void *c,
+                              size_t c_panel) {
     CSR_CALL(x, forward_csr, m, n_panels, x, rows, w, w_panel, bias, c, c_panel);
-    for (size_t p = 0; p < n_panels; p++)
-        NAME(kernels).activation[activation](m * V, (real *)c + p * c_panel);
 }
 
 static void NAME(gradient_csr)(size_t k, const fastmlp_csr *x, const intptr_t *rows, const void *d,
@@ -204,61 +190,51 @@ static void NAME(gradient_csr)(size_t k, const fastmlp_csr *x, const intptr_t *r
 /* ------------------------------------------------------------------------- delta */
 
 INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size_t k, const real *d,
-                             size_t d_panel, const real *wt, int relu, const real *h, real *c,
+                             size_t d_panel, const real *wt, int factor, const real *h, real *c,
                              size_t c_panel) {
     vec acc[MR][NR];
     FOR_TILE(m, n) acc[i][j] = (vec){0};
     NAME(product)(m, n, direction, k, d, d_panel, wt, V, k * V, acc);
-    if (relu)
+    if (factor == FASTMLP_where_positive)
         FOR_TILE(m, n) {
             const vec output = load(h + (size_t)j * c_panel + (size_t)i * V);
             acc[i][j] = (vec)((ivec)acc[i][j] & (ivec)(output != (vec){0}));
         }
+    else if (factor == FASTMLP_times_slope)
+        FOR_TILE(m, n) acc[i][j] *= load(c + (size_t)j * c_panel + (size_t)i * V);
     FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
 }
 
-static void NAME(differentiate)(size_t m, size_t n_panels, int activation, const real *h, real *c,
-                                size_t c_panel) {
-    if (activation == FASTMLP_identity || activation == FASTMLP_relu)
-        return;
-    for (size_t p = 0; p < n_panels; p++)
-        NAME(kernels).derivative[activation](m * V, h + p * c_panel, c + p * c_panel);
-}
-
 static void NAME(delta)(size_t m, size_t n_panels, size_t k, const void *d_, size_t d_panel,
-                        const void *wt_, int activation, const void *h_, void *c_, size_t c_panel) {
+                        const void *wt_, int factor, const void *h_, void *c_, size_t c_panel) {
     const real *d = d_, *wt = wt_, *h = h_;
     real *c = c_;
-    const int relu = activation == FASTMLP_relu;
     for (size_t p = 0, n; p < n_panels; p += n) {
         n = NAME(panel_group)(n_panels - p);
         for (size_t i = 0; i < m;) {
             const size_t left = m - i, at = p * c_panel + i * V;
-            TILE(left, n, NAME(delta_tile), ALONG, k, d + i * V, d_panel, wt + p * k * V, relu,
+            TILE(left, n, NAME(delta_tile), ALONG, k, d + i * V, d_panel, wt + p * k * V, factor,
                  h + at, c + at, c_panel);
             i += NAME(tile_rows)(left);
         }
     }
-    NAME(differentiate)(m, n_panels, activation, h, c, c_panel);
 }
 
 static void NAME(delta_narrow)(size_t row, size_t m, size_t n_panels, size_t k, const void *d_,
-                               const void *wt_, int activation, const void *h_, void *c_,
+                               const void *wt_, int factor, const void *h_, void *c_,
                                size_t c_panel) {
     const real *d = d_, *wt = wt_, *h = h_;
     real *c = c_;
-    const int relu = activation == FASTMLP_relu;
     for (size_t p = 0, n; p < n_panels; p += n) {
         n = NAME(panel_group)(n_panels - p);
         for (size_t i = 0; i < m;) {
             const size_t left = m - i, at = p * c_panel + i * V;
             const real *column = d + (row + i) / V * k * V + (row + i) % V;
-            TILE(left, n, NAME(delta_tile), ACROSS, k, column, 0, wt + p * k * V, relu, h + at,
+            TILE(left, n, NAME(delta_tile), ACROSS, k, column, 0, wt + p * k * V, factor, h + at,
                  c + at, c_panel);
             i += NAME(tile_rows)(left);
         }
     }
-    NAME(differentiate)(m, n_panels, activation, h, c, c_panel);
 }
 
 /* ------------------------------------------------------------------------- gradient */

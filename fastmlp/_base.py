@@ -226,11 +226,13 @@ class _BaseMLP(BaseEstimator):
             dtype = self._computing_dtype(X, fresh)
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
+            n_layers = len(layer_units) - 1
+            activations = self._activations(n_layers)[:-1]
             loss = self._training_loss
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 parameters = initial_parameters(
-                    layer_units, self.activation, dtype, self._random_state
+                    layer_units, self._activations(n_layers), dtype, self._random_state
                 )
                 self._forget_training()
             else:
@@ -245,7 +247,7 @@ class _BaseMLP(BaseEstimator):
                 raise ValueError("The sample weights of the training set sum to zero.")
             network = Network(
                 layer_units,
-                activation=self.activation,
+                activations=activations,
                 loss=loss,
                 dtype=dtype,
                 optimizer=self.solver if stochastic else None,
@@ -287,6 +289,20 @@ class _BaseMLP(BaseEstimator):
         if any(size <= 0 for size in sizes):
             raise ValueError("hidden_layer_sizes must be > 0, got %s." % sizes)
         return sizes
+
+    def _activations(self, n_layers):
+        """The activation of each hidden layer, and the last of them once more."""
+        activations = self.activation
+        if isinstance(activations, str):
+            activations = [activations] * n_layers
+        else:
+            activations = [*activations, *activations[-1:]] or ["identity"]
+        if len(activations) != n_layers or not all(name in ACTIVATIONS for name in activations):
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}, or a list of one for each of"
+                f" the {n_layers - 1} hidden layers, got {self.activation!r}."
+            )
+        return activations
 
     def _computing_dtype(self, X, fresh):
         if self.dtype != "auto":
@@ -391,15 +407,12 @@ class _BaseMLP(BaseEstimator):
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             X = _float_sparse(X if X.dtype in _X_DTYPES else X.astype(np.float64))
         parameters = self._parameters()
-        if self.activation not in ACTIVATIONS or self.out_activation_ not in _LOSSES:
-            raise ValueError(
-                f"Unknown activation={self.activation!r} or"
-                f" out_activation_={self.out_activation_!r}."
-            )
+        if self.out_activation_ not in _LOSSES:
+            raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
         output, finite = predict(
             Dataset(X),
             parameters,
-            activation=self.activation,
+            activations=self._activations(len(self.coefs_))[:-1],
             loss=_LOSSES[self.out_activation_],
             n_threads=effective_n_threads(self.n_threads),
         )

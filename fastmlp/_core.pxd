@@ -8,6 +8,11 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_N_OPTIMIZERS
         FASTMLP_N_SOURCES
         FASTMLP_N_ISAS
+        FASTMLP_identity
+        FASTMLP_relu
+        FASTMLP_no_factor
+        FASTMLP_where_positive
+        FASTMLP_times_slope
 
     ctypedef struct fastmlp_step:
         double scale, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon
@@ -26,21 +31,20 @@ cdef extern from "fastmlp.h" nogil:
             ptrdiff_t column_stride, void *a, size_t a_panel) noexcept nogil
         void (*forward)(
             size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *w,
-            size_t w_row, size_t w_panel, const void *bias, int activation, void *c,
+            size_t w_row, size_t w_panel, const void *bias, int relu, void *c,
             size_t c_panel) noexcept nogil
         void (*forward_csr)(
             size_t m, size_t n_panels, const fastmlp_csr *x, const intptr_t *rows, const void *w,
-            size_t w_panel, const void *bias, int activation, void *c,
-            size_t c_panel) noexcept nogil
+            size_t w_panel, const void *bias, void *c, size_t c_panel) noexcept nogil
         void (*forward_narrow)(
             size_t row, size_t m, size_t n, size_t k, const void *a, size_t a_panel,
             const void *w, const void *bias, void *z) noexcept nogil
         void (*delta)(
             size_t m, size_t n_panels, size_t k, const void *d, size_t d_panel, const void *wt,
-            int activation, const void *h, void *c, size_t c_panel) noexcept nogil
+            int factor, const void *h, void *c, size_t c_panel) noexcept nogil
         void (*delta_narrow)(
             size_t row, size_t m, size_t n_panels, size_t k, const void *d, const void *wt,
-            int activation, const void *h, void *c, size_t c_panel) noexcept nogil
+            int factor, const void *h, void *c, size_t c_panel) noexcept nogil
         void (*gradient)(
             size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *d,
             size_t d_panel, int accumulate, void *g, size_t g_panel, void *sums) noexcept nogil
@@ -60,7 +64,7 @@ cdef extern from "fastmlp.h" nogil:
         void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z) noexcept nogil
         void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel) noexcept nogil
         void (**activation)(size_t count, void *h) noexcept nogil
-        void (**derivative)(size_t count, const void *h, void *d) noexcept nogil
+        void (**slope)(size_t count, void *h, void *slope) noexcept nogil
         void (**output)(size_t n, void *z, size_t ldz) noexcept nogil
         double (**loss)(
             size_t m, size_t n, void *z, size_t ldz, const void *y, const intptr_t *rows,
@@ -102,6 +106,8 @@ cdef struct Samples:
 
 cdef struct Layer:
     size_t fan_in, fan_out
+    int activation                      # FASTMLP_ACTIVATIONS; the last layer's is the loss's
+    int factor                          # of the deltas: FASTMLP_no_factor ...
     bint narrow                         # weights lie along fan_in, outputs in columns
     size_t n_panels, panel_rows         # of weights, along fan_out; narrow: along fan_in
     char *weights                       # (n_panels, panel_rows, V)
@@ -135,7 +141,7 @@ cdef struct Run:
     const fastmlp_kernels *kernels
     Layer *layers
     size_t n_layers
-    int activation, loss, optimizer
+    int loss, optimizer
     Samples samples
     size_t stride                       # reals between panels of the workspace: (capacity + 1) V
     # small networks: the batch in shares of rows, each with a gradient of its own; 0: none

@@ -219,7 +219,7 @@ def kernel_table(isa_name, dtype):
         "to_columns": <uintptr_t>k.to_columns,
         "from_columns": <uintptr_t>k.from_columns,
         "activation": {name: <uintptr_t>k.activation[i] for i, name in enumerate(ACTIVATIONS)},
-        "derivative": {name: <uintptr_t>k.derivative[i] for i, name in enumerate(ACTIVATIONS)},
+        "slope": {name: <uintptr_t>k.slope[i] for i, name in enumerate(ACTIVATIONS)},
         "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(LOSSES)},
         "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
         "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
@@ -444,6 +444,19 @@ cdef inline size_t share(size_t n, size_t unit, size_t i, size_t n_shares) noexc
     return least(n, in_units(n, unit) * i // n_shares * unit)
 
 
+cdef void activate(const Run *run, const Layer *layer, size_t at, size_t m) noexcept nogil:
+    """Applies a layer's activation to m rows, and leaves its derivative where the deltas go, if the
+    layer wants that."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef size_t p, first
+    for p in range(layer.n_panels):
+        first = (p * run.stride + at * k.lanes) * k.real_size
+        if layer.deltas is not NULL and layer.factor == FASTMLP_times_slope:
+            k.slope[layer.activation](m * k.lanes, layer.outputs + first, layer.deltas + first)
+        else:
+            k.activation[layer.activation](m * k.lanes, layer.outputs + first)
+
+
 cdef void forward_rows(
     const Run *run,
     const intptr_t *rows,       # IN  (m) row numbers
@@ -455,7 +468,7 @@ cdef void forward_rows(
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
     cdef size_t vector = k.lanes * k.real_size, l, padded = in_units(m, k.mr) * k.mr, n
-    cdef int activation
+    cdef bint relu
     if not run.samples.sparse:
         k.gather[run.samples.source](
             m, run.layers[0].fan_in, run.samples.x, rows, run.samples.row_stride,
@@ -463,11 +476,12 @@ cdef void forward_rows(
     fastmlp_lap(clock, GATHER)
     for l in range(run.n_layers):
         layer = &run.layers[l]
-        activation = run.activation if l + 1 < run.n_layers else 0
+        relu = layer.activation == FASTMLP_relu
         if l == 0 and run.samples.sparse:
             k.forward_csr(
                 m, layer.n_panels, &run.samples.csr, rows, layer.weights, layer.fan_in * k.lanes,
-                layer.bias, activation, layer.outputs + at * vector, run.stride)
+                layer.bias, layer.outputs + at * vector, run.stride)
+            relu = False
         elif layer.narrow:
             k.forward_narrow(
                 at, padded, layer.fan_out, layer.fan_in, layer.inputs + at * vector, run.stride,
@@ -476,13 +490,15 @@ cdef void forward_rows(
             n = layer.n_panels - (layer.ragged is not NULL)
             k.forward(
                 m, n, layer.fan_in, layer.inputs + at * vector, run.stride, layer.weights,
-                layer.w_row, layer.w_panel, layer.bias, activation,
+                layer.w_row, layer.w_panel, layer.bias, relu,
                 layer.outputs + at * vector, run.stride)
             if layer.ragged is not NULL:
                 k.forward(
                     m, 1, layer.fan_in, layer.inputs + at * vector, run.stride, layer.ragged,
-                    k.lanes, 0, layer.bias + n * vector, activation,
+                    k.lanes, 0, layer.bias + n * vector, relu,
                     layer.outputs + (at * k.lanes + n * run.stride) * k.real_size, run.stride)
+        if layer.activation != FASTMLP_identity and not relu:
+            activate(run, layer, at, m)
     fastmlp_lap(clock, FORWARD)
 
 
@@ -530,11 +546,11 @@ cdef void differentiate_rows(
         if layer.narrow:
             k.delta_narrow(
                 at, m, below.n_panels, layer.fan_out, layer.deltas, layer.transposed,
-                run.activation, below.outputs + at * vector, below.deltas + at * vector, run.stride)
+                below.factor, below.outputs + at * vector, below.deltas + at * vector, run.stride)
         else:
             k.delta(
                 m, below.n_panels, layer.fan_out, layer.deltas + at * vector, run.stride,
-                layer.transposed, run.activation, below.outputs + at * vector,
+                layer.transposed, below.factor, below.outputs + at * vector,
                 below.deltas + at * vector, run.stride)
     fastmlp_lap(clock, DELTA)
 
@@ -1143,6 +1159,7 @@ cdef size_t make_workspace(
         layer.inputs = inputs
         size = capacity * layer.fan_out if layer.narrow else layer.n_panels * run.stride
         layer.outputs = reserve(memory, &used, size * k.real_size)
+        layer.deltas = NULL
         if memory is not NULL:
             run.layers[i] = layer
     return used
@@ -1196,7 +1213,24 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
     return out, not run.not_finite
 
 
-def predict(Dataset dataset, Parameters parameters, *, activation, loss, int n_threads):
+cdef int set_activations(Layer *layers, size_t n_layers, activations) except -1:
+    """Gives each hidden layer its activation, and the last layer none: that is the loss's."""
+    cdef size_t i
+    if <size_t>len(activations) != n_layers - 1:
+        raise ValueError(f"{n_layers - 1} hidden layers, but {len(activations)} activations")
+    for i in range(n_layers - 1):
+        layers[i].activation = ACTIVATIONS.index(activations[i])
+        if layers[i].activation == FASTMLP_identity:
+            layers[i].factor = FASTMLP_no_factor
+        elif layers[i].activation == FASTMLP_relu:
+            layers[i].factor = FASTMLP_where_positive
+        else:
+            layers[i].factor = FASTMLP_times_slope
+    layers[n_layers - 1].activation = FASTMLP_identity
+    layers[n_layers - 1].factor = FASTMLP_no_factor
+
+
+def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_threads):
     """Outputs of all samples, with the loss's output activation.
 
     Returns
@@ -1209,7 +1243,8 @@ def predict(Dataset dataset, Parameters parameters, *, activation, loss, int n_t
     cdef Run network
     memset(&network, 0, sizeof(Run))
     network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
-    network.activation, network.loss = ACTIVATIONS.index(activation), LOSSES.index(loss)
+    network.loss = LOSSES.index(loss)
+    set_activations(parameters.layers, parameters.n_layers, activations)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
     return predict_samples(&network, dataset, None, n_threads)
@@ -1226,7 +1261,9 @@ cdef class Engine:
         One a layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
         (n_bias,); transposed, gradient, state: arrays or None (state: a list of them), gradient
         and state holding weights and bias one after the other.
-    activation, loss : str
+    activations : sequence of str
+        One a hidden layer.
+    loss : str
     optimizer : str or None
     dtype : float32 or float64
     capacity : int
@@ -1261,13 +1298,12 @@ cdef class Engine:
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
 
-    def __init__(self, layers, *, activation, loss, optimizer, dtype, capacity, n_shares,
+    def __init__(self, layers, *, activations, loss, optimizer, dtype, capacity, n_shares,
                  chunk_rows, n_threads, sparse):
         cdef const fastmlp_kernels *k = DOUBLE_KERNELS if dtype == DOUBLE else FLOAT_KERNELS
         cdef Layer *layer
         cdef size_t i
         self.run.kernels = k
-        self.run.activation = ACTIVATIONS.index(activation)
         self.run.loss = LOSSES.index(loss)
         self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
         self.run.bias_correction = optimizer == "adam"
@@ -1280,6 +1316,7 @@ cdef class Engine:
         memset(self.layers, 0, len(layers) * sizeof(Layer))
         self._kept = [layers]
         self.n_parameters = 0
+        set_activations(self.layers, len(layers), activations)
         for i, described in enumerate(layers):
             layer = &self.layers[i]
             layer.fan_in, layer.fan_out = described["fan_in"], described["fan_out"]

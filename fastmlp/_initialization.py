@@ -10,19 +10,19 @@ INITIALIZATIONS = (
 )
 
 
-def initial_parameters(layer_units, activation, dtype, random_state):
+def initial_parameters(layer_units, activations, dtype, random_state):
     """Draw the weights that training starts from (Glorot and Bengio, 2010).
 
-    Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)), 2 instead of 6 for the logistic
-    activation; intercepts are drawn too. The order of the draws is scikit-learn's: each layer's
+    Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)), 2 instead of 6 where the activation
+    is logistic; intercepts are drawn too. The order of the draws is scikit-learn's: each layer's
     coefficients, then its intercepts.
 
     Parameters
     ----------
     layer_units : list of int
         Widths of all layers, from the features to the outputs.
-    activation : str
-        Activation of the hidden layers.
+    activations : sequence of str
+        One a layer; of the output layer, in place of its own, the hidden layers'.
     dtype : dtype
         Computing type of the network. The draws themselves are always float64.
     random_state : RandomState
@@ -31,9 +31,9 @@ def initial_parameters(layer_units, activation, dtype, random_state):
     -------
     coefs, intercepts : list of ndarray
     """
-    factor = 2.0 if activation == "logistic" else 6.0
     coefs, intercepts = [], []
-    for fan_in, fan_out in pairwise(layer_units):
+    for (fan_in, fan_out), activation in zip(pairwise(layer_units), activations, strict=True):
+        factor = 2.0 if activation == "logistic" else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
         coefs.append(
             random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False)

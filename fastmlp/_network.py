@@ -143,8 +143,8 @@ class Network:
     ----------
     layer_units : sequence of int
         ``[n_features, *hidden_layer_sizes, n_outputs]``.
-    activation : str
-        Of all hidden layers; one of ``_core.ACTIVATIONS``.
+    activations : sequence of str
+        One a hidden layer, of ``_core.ACTIVATIONS``.
     loss : str
         One of ``_core.LOSSES``; the output activation belongs to it.
     dtype : float32 or float64
@@ -163,13 +163,13 @@ class Network:
         take no step and add nothing.
     """
 
-    def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
+    def __init__(self, layer_units, *, activations, loss, dtype, optimizer=None, n_threads=1):
         self.layer_units = [int(units) for units in layer_units]
         if len(self.layer_units) < 2 or min(self.layer_units) < 1:
             raise ValueError(
                 f"layer_units must be two or more positive integers, got {layer_units}"
             )
-        self.activation, self.loss, self.optimizer = activation, loss, optimizer
+        self.activations, self.loss, self.optimizer = activations, loss, optimizer
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
         self.n_steps, self.loss_sums = 0, []
@@ -307,7 +307,7 @@ class Network:
                 }
                 for i, layer in enumerate(self._layers)
             ],
-            activation=self.activation,
+            activations=self.activations,
             loss=self.loss,
             optimizer=self.optimizer,
             dtype=self.dtype,

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import expit, xlogy
+from scipy.special import expit, ndtr, xlogy
 
 OUT_ACTIVATIONS = {
     "squared_error": "identity",
@@ -23,6 +23,7 @@ def _softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+SELU = 1.0507009873554805, 1.6732632423543772
 FORWARD = {
     "identity": lambda z: z,
     "logistic": expit,
@@ -30,12 +31,37 @@ FORWARD = {
     "relu": lambda z: np.maximum(z, 0),
     "exp": np.exp,
     "softmax": _softmax,
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: SELU[0] * np.where(z > 0, z, SELU[1] * np.expm1(np.minimum(z, 0))),
+    "gelu": lambda z: z * ndtr(z),
+    "silu": lambda z: z * expit(z),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "hard_tanh": lambda z: np.clip(z, -1, 1),
 }
-DERIVATIVE = {  # of the activation, as a function of its value h
-    "identity": lambda h: np.ones_like(h),
-    "logistic": lambda h: h * (1 - h),
-    "tanh": lambda h: 1 - h**2,
-    "relu": lambda h: (h != 0).astype(h.dtype),
+
+
+def _mish_slope(z):
+    tanh = np.tanh(np.logaddexp(0, z))
+    return tanh + z * (1 - tanh**2) * expit(z)
+
+
+SLOPE = {  # derivative of the activation
+    "identity": lambda z: np.ones_like(z),
+    "logistic": lambda z: expit(z) * (1 - expit(z)),
+    "tanh": lambda z: 1 - np.tanh(z) ** 2,
+    "relu": lambda z: (z > 0).astype(z.dtype),
+    "leaky_relu": lambda z: np.where(z > 0, 1, 0.01),
+    "elu": lambda z: np.exp(np.minimum(z, 0)),
+    "selu": lambda z: SELU[0] * np.where(z > 0, 1, SELU[1] * np.exp(np.minimum(z, 0))),
+    "gelu": lambda z: ndtr(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi),
+    "silu": lambda z: expit(z) * (1 + z * expit(-z)),
+    "mish": _mish_slope,
+    "softplus": expit,
+    "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2,
+    "hard_tanh": lambda z: (np.abs(z) < 1).astype(z.dtype),
 }
 
 
@@ -71,10 +97,10 @@ class NaiveDataset:
 class NaiveNetwork:
     """In place of fastmlp's Network; `slots` holds flat lists, coefficients first."""
 
-    def __init__(self, layer_units, *, activation, loss, dtype, optimizer=None, n_threads=1):
+    def __init__(self, layer_units, *, activations, loss, dtype, optimizer=None, n_threads=1):
         self.layer_units = list(layer_units)
-        self.activation, self.out_activation = FORWARD[activation], FORWARD[OUT_ACTIVATIONS[loss]]
-        self.derivative, self.loss, self.optimizer = DERIVATIVE[activation], loss, optimizer
+        self.activations, self.out_activation = activations, FORWARD[OUT_ACTIVATIONS[loss]]
+        self.loss, self.optimizer = loss, optimizer
         self.dtype, self.n_steps, self.loss_sums = np.dtype(dtype), 0, []
         self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
         self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
@@ -103,15 +129,17 @@ class NaiveNetwork:
         return [self._copied(slot[:n], slot[n:]) for slot in self.slots]
 
     def _forward(self, X):
-        layers = [X]
-        for w, b in zip(self.coefs, self.intercepts, strict=True):
-            layers.append(self.activation(layers[-1] @ w + b))
-        layers[-1] = self.out_activation(layers[-2] @ self.coefs[-1] + self.intercepts[-1])
-        return layers
+        """Inputs of every layer and the outputs; pre-activations of the hidden layers."""
+        layers, zs = [X], []
+        for i, activation in enumerate(self.activations):
+            zs.append(layers[-1] @ self.coefs[i] + self.intercepts[i])
+            layers.append(FORWARD[activation](zs[-1]).astype(self.dtype))
+        layers.append(self.out_activation(layers[-1] @ self.coefs[-1] + self.intercepts[-1]))
+        return layers, zs
 
     def _backprop(self, X, y, sample_weight, alpha):
         """Loss and gradients (coefficients first, then intercepts) of one batch."""
-        layers = self._forward(X)
+        layers, zs = self._forward(X)
         total = len(X) if sample_weight is None else sample_weight.sum()
         loss = loss_value(self.loss, y, layers[-1], sample_weight)
         loss += 0.5 * alpha * sum((w**2).sum() for w in self.coefs) / total
@@ -123,7 +151,8 @@ class NaiveNetwork:
             coef_grads.insert(0, (layers[i].T @ delta + alpha * self.coefs[i]) / total)
             intercept_grads.insert(0, delta.sum(axis=0) / total)
             if i:
-                delta = delta @ self.coefs[i].T * self.derivative(layers[i])
+                slope = SLOPE[self.activations[i - 1]](zs[i - 1])
+                delta = (delta @ self.coefs[i].T * slope).astype(self.dtype)
         return loss, coef_grads, intercept_grads
 
     def _update(self, gradient, state, t, **step):
@@ -174,4 +203,4 @@ class NaiveNetwork:
     def predict(self, dataset, rows=None):
         rows = slice(None) if rows is None else rows
         X, *_ = dataset.rows(rows, self.dtype, self.layer_units[-1])
-        return self._forward(X)[-1]
+        return self._forward(X)[0][-1]

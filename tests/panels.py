@@ -20,10 +20,7 @@ SIGNATURES = {
     "gather": (None, [SIZE, SIZE, POINTER, POINTER, STRIDE, STRIDE, *MATRIX]),
     "all_finite": (INT, [SIZE, SIZE, *MATRIX]),
     "forward": (None, [SIZE, SIZE, SIZE, *MATRIX, *MATRIX, SIZE, POINTER, INT, *MATRIX]),
-    "forward_csr": (
-        None,
-        [SIZE, SIZE, POINTER, POINTER, *MATRIX, POINTER, INT, *MATRIX],
-    ),
+    "forward_csr": (None, [SIZE, SIZE, POINTER, POINTER, *MATRIX, POINTER, *MATRIX]),
     "forward_narrow": (None, [SIZE] * 4 + [*MATRIX, POINTER, POINTER, POINTER]),
     "delta": (
         None,
@@ -39,7 +36,7 @@ SIGNATURES = {
     "to_columns": (None, [SIZE, *MATRIX, POINTER]),
     "from_columns": (None, [SIZE, POINTER, *MATRIX]),
     "activation": (None, [SIZE, POINTER]),
-    "derivative": (None, [SIZE, POINTER, POINTER]),
+    "slope": (None, [SIZE, POINTER, POINTER]),
     "output": (None, [SIZE, POINTER, SIZE]),
     "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER]),
     "step": (DOUBLE, [SIZE, POINTER, DOUBLE, POINTER, POINTER, POINTER, POINTER]),

@@ -129,7 +129,7 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
     for pieces in ([orders], [orders[:2], orders[2:]], list(orders)):
         network = _network.Network(
             [40, 64, 3],
-            activation="tanh",
+            activations=["tanh"],
             loss="log_loss",
             dtype=dtype,
             optimizer="adam",
@@ -151,7 +151,7 @@ def test_orders_that_cannot_be_read_are_refused():
     rng = np.random.RandomState(0)
     dataset = Dataset(rng.standard_normal((8, 3)), rng.standard_normal((8, 1)))
     network = _network.Network(
-        [3, 2, 1], activation="relu", loss="squared_error", dtype="f8", optimizer="sgd"
+        [3, 2, 1], activations=["relu"], loss="squared_error", dtype="f8", optimizer="sgd"
     )
     orders = np.tile(np.arange(8, dtype=np.intp), (4, 1))
     beyond, before = orders.copy(), orders.copy()

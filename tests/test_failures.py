@@ -89,6 +89,6 @@ def test_an_epsilon_below_the_type_is_no_division_by_zero(kind, dtype):
 def test_sparse_features_need_no_workspace(dtype):
     """Nor the chunks, and the second gradient, that a lack of workspace brings."""
     network = Network(
-        [130_000, 10, 1], activation="relu", loss="squared_error", dtype=dtype, optimizer="adam"
+        [130_000, 10, 1], activations=["relu"], loss="squared_error", dtype=dtype, optimizer="adam"
     )
     assert network._plan(200, sparse=True)[2] >= 200

@@ -51,7 +51,8 @@ def network_case(kind, activation, weighted, container, dtype, hidden=HIDDEN):
 
 
 def build(cls, kind, activation, dtype, units, coefs, intercepts, **params):
-    network = cls(units, activation=activation, loss=LOSSES[kind], dtype=dtype, **params)
+    activations = [activation] * (len(units) - 2)
+    network = cls(units, activations=activations, loss=LOSSES[kind], dtype=dtype, **params)
     network.set_parameters(coefs, intercepts)
     return network
 

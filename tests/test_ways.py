@@ -45,7 +45,10 @@ def case(loss, dtype):
 def trained(cls, dataset_cls, loss, dtype, **params):
     """Loss of an epoch, parameters after it, and the loss and gradient of all rows there."""
     units, coefs, intercepts, data = case(loss, dtype)
-    network = cls(units, activation="tanh", loss=loss, dtype=dtype, optimizer="adam", **params)
+    activations = ["tanh"] * (len(units) - 2)
+    network = cls(
+        units, activations=activations, loss=loss, dtype=dtype, optimizer="adam", **params
+    )
     network.set_parameters(coefs, intercepts)
     dataset = dataset_cls(*data)
     order = np.random.RandomState(1).permutation(N_SAMPLES).astype(np.intp)
@@ -81,7 +84,11 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
                 patch.setattr(_network, name, value)
             units = case("log_loss", np.float64)[0]
             network = _network.Network(
-                units, activation="tanh", loss="log_loss", dtype=np.float64, optimizer="adam"
+                units,
+                activations=["tanh"] * (len(units) - 2),
+                loss="log_loss",
+                dtype=np.float64,
+                optimizer="adam",
             )
             n_shares, _, chunk_rows = network._plan(BATCH_SIZE, sparse=False)
             found[way] = (n_shares > 0, chunk_rows < BATCH_SIZE)
