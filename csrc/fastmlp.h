@@ -51,6 +51,14 @@ enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM) FASTMLP_N_SOURCES };
  * activation's derivative, which the forward pass has left where the delta goes. */
 enum fastmlp_factor { FASTMLP_no_factor, FASTMLP_where_positive, FASTMLP_times_slope };
 
+/* What dropout of one layer's outputs needs. */
+typedef struct {
+    uint32_t key[2];    /* of the random numbers */
+    uint32_t layer;     /* a number of its own */
+    uint32_t threshold; /* of 16 random bits: below it a unit is dropped */
+    double scale;       /* of the others */
+} fastmlp_dropout;
+
 /* What one step of an optimizer needs beside its arrays. */
 typedef struct {
     double scale;         /* 1 / (sum of the batch's sample weights) */
@@ -135,6 +143,45 @@ typedef struct {
      * was. */
     void (*activation[FASTMLP_N_ACTIVATIONS])(size_t count, void *h);
     void (*slope[FASTMLP_N_ACTIVATIONS])(size_t count, void *h, void *slope);
+
+    /* Inverted dropout of m rows of n units of h, and of slope unless it is NULL. What is dropped
+     * depends on the key, the step, the layer, the row's number and the unit alone. `_csr`: of the
+     * values of CSR rows, into an array of their type that lies like the matrix's. */
+    void (*dropout)(size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout,
+                    uint64_t step, void *h, void *slope, size_t panel);
+    void (*dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *rows,
+                        const fastmlp_dropout *dropout, uint64_t step, void *out);
+
+    /* Batch normalization. Moments (2, n panels, V) of m rows of h: their mean and the sum of the
+     * squared distances from it, each row weighted by weights[its number] (NULL: 1); returns the sum
+     * of weights. combine: mean and variance of all from the moments of n parts and their weights.
+     * running_average: average += momentum (now - average). */
+    double (*moments)(size_t m, size_t n_panels, const intptr_t *rows, const double *weights,
+                      const void *h, size_t panel, void *moments);
+    void (*combine_moments)(size_t n, size_t n_panels, const double *weights, const void *parts,
+                            void *moments);
+    void (*running_average)(size_t count, double momentum, const void *now, void *average);
+    /* x = (h - mean) / sqrt(variance + 1e-5) and h = scale x + shift, of (n panels, V) each; x may be
+     * NULL. With d the derivative by that h: sums, of d x and d over rows, are the gradients of scale
+     * and shift; normalize_delta makes of d the derivative by the h before, given these sums (2, n
+     * panels, V) over the whole batch and its total weight. */
+    void (*normalize)(size_t m, size_t n_panels, const void *mean, const void *variance,
+                      const void *scale, const void *shift, void *x, void *h, size_t panel);
+    void (*normalization_sums)(size_t m, size_t n_panels, const void *d, const void *x,
+                               size_t panel, int accumulate, void *scale, void *shift);
+    void (*normalize_delta)(size_t m, size_t n_panels, const intptr_t *rows, const double *weights,
+                            double total, const void *x, const void *variance, const void *scale,
+                            const void *sums, void *d, size_t panel);
+    /* Layer normalization: the same with mean and variance over the n units of each row; `inverse`
+     * (m) is 1 / sqrt(variance + 1e-5). x and inverse may be NULL. */
+    void (*normalize_rows)(size_t m, size_t n, const void *scale, const void *shift, void *x,
+                           void *inverse, void *h, size_t panel);
+    void (*normalize_rows_delta)(size_t m, size_t n, const void *scale, const void *x,
+                                 const void *inverse, void *d, size_t panel);
+
+    /* y += x and y *= x; count is a multiple of V. */
+    void (*add)(size_t count, const void *x, void *y);
+    void (*multiply)(size_t count, const void *x, void *y);
 
     /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in
      * place. loss: the same, then z = (output - y) weight, the derivative by the pre-activation;

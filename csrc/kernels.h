@@ -233,6 +233,8 @@ static void NAME(from_columns)(size_t n, const void *z_, void *c_, size_t c_pane
 
 #include "steps.h"
 
+#include "layers.h"
+
 /* ------------------------------------------------------------------------- the ceiling */
 
 static double NAME(multiply_adds)(size_t n, void *sink) {
@@ -283,6 +285,18 @@ const fastmlp_kernels NAME(kernels) = {
     .output = {FASTMLP_LOSSES(OUTPUT_ENTRY)},
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
+    .dropout = NAME(dropout),
+    .dropout_csr = NAME(dropout_csr),
+    .moments = NAME(moments),
+    .combine_moments = NAME(combine_moments),
+    .running_average = NAME(running_average),
+    .normalize = NAME(normalize),
+    .normalization_sums = NAME(normalization_sums),
+    .normalize_delta = NAME(normalize_delta),
+    .normalize_rows = NAME(normalize_rows),
+    .normalize_rows_delta = NAME(normalize_rows_delta),
+    .add = NAME(add),
+    .multiply = NAME(multiply),
     .sum_arrays = NAME(sum_arrays),
     .exponential = NAME(exponential),
     .logarithm = NAME(logarithm),

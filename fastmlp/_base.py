@@ -8,6 +8,7 @@ may change.
 import functools
 import warnings
 from contextlib import contextmanager
+from itertools import pairwise
 from numbers import Integral, Real
 from operator import index
 
@@ -27,14 +28,15 @@ from sklearn.utils.validation import (
 
 from ._core import (
     ACTIVATIONS,
+    NORMALIZATIONS,
     OPTIMIZERS,
     OUT_ACTIVATIONS,
     Dataset,
     Parameters,
     predict,
 )
-from ._initialization import INITIALIZATIONS, initial_parameters
-from ._network import Network, effective_n_threads
+from ._initialization import INITIALIZATIONS, initial_parameters, normalization_parameters
+from ._network import PARAMETERS, Network, effective_n_threads
 from ._optimizer import SCHEDULES
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
 from ._version import __version__
@@ -228,12 +230,14 @@ class _BaseMLP(BaseEstimator):
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
             n_layers = len(layer_units) - 1
             activations = self._activations(n_layers)[:-1]
+            dropout = self._check_layers(layer_units)
             loss = self._training_loss
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 parameters = initial_parameters(
                     layer_units, self._activations(n_layers), dtype, self._random_state
                 )
+                parameters += normalization_parameters(layer_units, self.normalization, dtype)
                 self._forget_training()
             else:
                 parameters = self._copy_parameters(layer_units, dtype)
@@ -252,6 +256,10 @@ class _BaseMLP(BaseEstimator):
                 dtype=dtype,
                 optimizer=self.solver if stochastic else None,
                 n_threads=effective_n_threads(self.n_threads),
+                normalization=self.normalization,
+                residual=self.residual,
+                dropout=dropout,
+                seed=int.from_bytes(self._random_state.bytes(8), "little") if any(dropout) else 0,
             )
             network.set_parameters(*parameters)
             # all the memory that training will need, so that a lack of it is found here
@@ -261,7 +269,9 @@ class _BaseMLP(BaseEstimator):
             network.prepare(dataset, batch_size, whole_gradient=not stochastic)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = OUT_ACTIVATIONS[loss]
-            self.coefs_, self.intercepts_ = parameters
+            for name in PARAMETERS:
+                vars(self).pop(name, None)
+            vars(self).update(zip(PARAMETERS, parameters, strict=False))
 
         # From here on the training writes to the new arrays, and nothing is refused.
         task = self, network, dataset
@@ -304,12 +314,45 @@ class _BaseMLP(BaseEstimator):
             )
         return activations
 
+    def _check_layers(self, layer_units):
+        """Check what the layers do beside their products; return the rates of dropout, of the
+        inputs and of each hidden layer."""
+        n_hidden_layers = len(layer_units) - 2
+        rates = [self.dropout] * n_hidden_layers if isinstance(self.dropout, Real) else self.dropout
+        rates = [self.input_dropout, *rates]
+        if len(rates) != n_hidden_layers + 1 or not all(
+            isinstance(rate, Real) and 0 <= rate < 1 for rate in rates
+        ):
+            raise ValueError(
+                "dropout must be a number in [0, 1), or a list of one for each of the"
+                f" {n_hidden_layers} hidden layers, got {self.dropout!r}."
+            )
+        if self.residual and not any(a == b for a, b in pairwise(layer_units[1:-1])):
+            raise ValueError(
+                "residual=True needs a hidden layer that is as wide as the one below it, got"
+                f" hidden_layer_sizes={self.hidden_layer_sizes!r}."
+            )
+        if self.normalization is not None and n_hidden_layers == 0:
+            raise ValueError(
+                f"normalization={self.normalization!r} needs a hidden layer; there is none."
+            )
+        if self.solver == "lbfgs" and (any(rates) or self.normalization == "batch"):
+            raise ValueError(
+                "solver='lbfgs' needs a loss that is the same in every evaluation: it does not go"
+                " with dropout, input_dropout or normalization='batch'."
+            )
+        return rates if any(rates) else ()
+
     def _computing_dtype(self, X, fresh):
         if self.dtype != "auto":
             return np.dtype(self.dtype)
         if not fresh:
             return self._parameters().dtype
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+    def _parameter_lists(self):
+        """`coefs_`, `intercepts_`, and what normalization has."""
+        return [vars(self)[name] for name in PARAMETERS if name in vars(self)]
 
     def _parameters(self):
         """`coefs_` and `intercepts_`, for predictions.
@@ -318,7 +361,7 @@ class _BaseMLP(BaseEstimator):
         """
         ends = self.n_features_in_, self.n_outputs_
         try:
-            parameters = Parameters(self.coefs_, self.intercepts_)
+            parameters = Parameters(*self._parameter_lists())
         except ValueError:
             parameters = None
         if parameters is None or parameters.ends != ends:
@@ -331,7 +374,14 @@ class _BaseMLP(BaseEstimator):
 
     def _copy_parameters(self, layer_units, dtype):
         """The present weights as a start for more training of a network of `layer_units`."""
-        units = self._parameters().units
+        parameters = self._parameters()
+        units = parameters.units
+        if NORMALIZATIONS[parameters.normalization] != self.normalization:
+            fitted = NORMALIZATIONS[parameters.normalization]
+            raise ValueError(
+                f"The fitted network has normalization={fitted!r}, which neither warm_start nor"
+                f" partial_fit can change to {self.normalization!r}."
+            )
         if units != layer_units:
             raise ValueError(
                 f"The fitted network has layers of {units} units, but the parameters and data ask"
@@ -339,7 +389,7 @@ class _BaseMLP(BaseEstimator):
             )
         return tuple(
             [np.array(a, dtype=dtype, order="C") for a in arrays]
-            for arrays in (self.coefs_, self.intercepts_)
+            for arrays in self._parameter_lists()
         )
 
     def _forget_training(self):
@@ -413,6 +463,7 @@ class _BaseMLP(BaseEstimator):
             Dataset(X),
             parameters,
             activations=self._activations(len(self.coefs_))[:-1],
+            residual=self.residual,
             loss=_LOSSES[self.out_activation_],
             n_threads=effective_n_threads(self.n_threads),
         )

@@ -14,6 +14,11 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_where_positive
         FASTMLP_times_slope
 
+    ctypedef struct fastmlp_dropout:
+        uint32_t key[2]
+        uint32_t layer, threshold
+        double scale
+
     ctypedef struct fastmlp_step:
         double scale, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon
 
@@ -72,6 +77,38 @@ cdef extern from "fastmlp.h" nogil:
         double (**step)(
             size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
             void *state_1, void *state_2) noexcept nogil
+        void (*dropout)(
+            size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout, uint64_t step,
+            void *h, void *slope, size_t panel) noexcept nogil
+        void (*dropout_csr)(
+            size_t m, const fastmlp_csr *x, const intptr_t *rows, const fastmlp_dropout *dropout,
+            uint64_t step, void *out) noexcept nogil
+        double (*moments)(
+            size_t m, size_t n_panels, const intptr_t *rows, const double *weights, const void *h,
+            size_t panel, void *moments) noexcept nogil
+        void (*combine_moments)(
+            size_t n, size_t n_panels, const double *weights, const void *parts,
+            void *moments) noexcept nogil
+        void (*running_average)(
+            size_t count, double momentum, const void *now, void *average) noexcept nogil
+        void (*normalize)(
+            size_t m, size_t n_panels, const void *mean, const void *variance, const void *scale,
+            const void *shift, void *x, void *h, size_t panel) noexcept nogil
+        void (*normalization_sums)(
+            size_t m, size_t n_panels, const void *d, const void *x, size_t panel, int accumulate,
+            void *scale, void *shift) noexcept nogil
+        void (*normalize_delta)(
+            size_t m, size_t n_panels, const intptr_t *rows, const double *weights, double total,
+            const void *x, const void *variance, const void *scale, const void *sums, void *d,
+            size_t panel) noexcept nogil
+        void (*normalize_rows)(
+            size_t m, size_t n, const void *scale, const void *shift, void *x, void *inverse,
+            void *h, size_t panel) noexcept nogil
+        void (*normalize_rows_delta)(
+            size_t m, size_t n, const void *scale, const void *x, const void *inverse, void *d,
+            size_t panel) noexcept nogil
+        void (*add)(size_t count, const void *x, void *y) noexcept nogil
+        void (*multiply)(size_t count, const void *x, void *y) noexcept nogil
         void (*sum_arrays)(
             size_t count, size_t n, const void *x, size_t distance, void *out) noexcept nogil
         void (*exponential)(size_t count, void *x) noexcept nogil
@@ -115,14 +152,26 @@ cdef struct Layer:
     # or weights is a coef as it lies: fan_out, V; and its last panel, if of fewer columns than V:
     char *ragged                        # (fan_in, V) or NULL
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
-    size_t n_bias                       # reals in bias
+    size_t n_bias                       # reals in bias; normalized: its scale and shift follow it
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     char *state[2]                      # as weights and bias, one after the other
     char *gradient                      # likewise; NULL: never wanted whole
     size_t gradient_at                  # where it begins in a share's gradient, in reals
     char *inputs                        # (fan_in panels, capacity + 1, V)
     char *outputs                       # (fan_out panels, capacity + 1, V); narrow: columns
-    char *deltas                        # as outputs
+    char *deltas                        # as outputs; NULL in predictions
+    fastmlp_dropout dropout             # threshold 0: none
+    int normalization                   # NO_NORMALIZATION ...
+    char *mean                          # (n_panels, V) batch normalization's running averages
+    char *variance
+    char *normalized                    # as outputs: before scale and shift
+    char *inverse                       # (capacity) layer normalization: 1 / deviation of each row
+    char *moments                       # (n_threads, 2, n_panels, V) of the batch, mean and variance
+    char *sums                          # (n_threads, 2, n_panels, V) gradients of scale and shift
+    char *row_moments                   # (row units, 2, n_panels, V) before they are combined
+    char *row_sums                      # likewise
+    bint residual                       # adds its inputs to its outputs
+    char *upstream                      # as outputs: the derivative by them, if a skip needs it
 
 
 # A part of a layer's weights, of a size that does not depend on the number of threads.
@@ -150,6 +199,9 @@ cdef struct Run:
     char *share_gradients               # (n_shares, share_size)
     size_t share_size                   # reals, all layers' weights and biases
     # the pass: batches, each cut into chunks that fit the workspace
+    fastmlp_dropout input_dropout
+    char *dropped                       # sparse X: its values after dropout, in the matrix's type
+    double *unit_weights                # (row units) sums of weights, for batch normalization
     const intptr_t *order               # IN  (n_epochs, n_rows) row numbers into samples
     size_t order_stride                 # between epochs; 0: the same order in each
     size_t n_rows, n_batches, batch_size, chunk_rows, chunks_per_batch
@@ -158,6 +210,9 @@ cdef struct Run:
     double alpha, base_rate             # base: before Adam's bias correction
     fastmlp_step step
     uint64_t n_steps                    # taken so far
+    uint64_t first_step                 # taken before the pass
+    int normalization
+    bint fixed_units                    # units of rows must not depend on the number of threads
     # the blocks of weights
     const Block *blocks
     size_t n_blocks

@@ -405,6 +405,9 @@ cdef enum:
     ROW_BLOCK = 64      # rows carried through all layers at a time: their activations stay in cache
     ROWS_APART = 64     # of two threads in a panel: a prefetcher that runs on fetches nobody's
     WEIGHT_BLOCK = 16   # rows of a panel in a block of weights, a multiple of every V
+    NO_NORMALIZATION = 0
+    BATCH_NORMALIZATION = 1
+    LAYER_NORMALIZATION = 2
     # what a thread's clock tells apart, after the time of the last lap
     GATHER = 1
     FORWARD = 2
@@ -415,6 +418,8 @@ cdef enum:
     WAIT = 7
     N_CLOCK = 8
 
+NORMALIZATIONS = (None, "batch", "layer")
+cdef double RUNNING_MOMENTUM = 0.1  # of batch normalization's averages, as PyTorch's
 PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")
 cdef double WORK_PER_THREAD = 2e5   # flops of a step that are worth a thread
 cdef double PREDICTION_PER_THREAD = 1e7  # of a prediction: its team may find a core taken
@@ -444,61 +449,134 @@ cdef inline size_t share(size_t n, size_t unit, size_t i, size_t n_shares) noexc
     return least(n, in_units(n, unit) * i // n_shares * unit)
 
 
-cdef void activate(const Run *run, const Layer *layer, size_t at, size_t m) noexcept nogil:
-    """Applies a layer's activation to m rows, and leaves its derivative where the deltas go, if the
-    layer wants that."""
-    cdef const fastmlp_kernels *k = run.kernels
-    cdef size_t p, first
-    for p in range(layer.n_panels):
-        first = (p * run.stride + at * k.lanes) * k.real_size
-        if layer.deltas is not NULL and layer.factor == FASTMLP_times_slope:
-            k.slope[layer.activation](m * k.lanes, layer.outputs + first, layer.deltas + first)
-        else:
-            k.activation[layer.activation](m * k.lanes, layer.outputs + first)
-
-
-cdef void forward_rows(
+cdef void gather_rows(
     const Run *run,
     const intptr_t *rows,       # IN  (m) row numbers
     size_t at,                  # first row of the workspace, a multiple of mr
     size_t m,
+    uint64_t number,            # of the batch, for dropout
     double *clock,
 ) noexcept nogil:
-    """Gathers m rows and carries them to the last layer's pre-activations."""
     cdef const fastmlp_kernels *k = run.kernels
-    cdef Layer *layer
-    cdef size_t vector = k.lanes * k.real_size, l, padded = in_units(m, k.mr) * k.mr, n
-    cdef bint relu
-    if not run.samples.sparse:
+    cdef Layer *first = &run.layers[0]
+    cdef char *inputs = first.inputs + at * k.lanes * k.real_size
+    cdef bint drop = first.deltas is not NULL and run.input_dropout.threshold > 0
+    if run.samples.sparse:
+        if drop:
+            k.dropout_csr(
+                m, &run.samples.csr, rows, &run.input_dropout, number, run.dropped)
+    else:
         k.gather[run.samples.source](
-            m, run.layers[0].fan_in, run.samples.x, rows, run.samples.row_stride,
-            run.samples.column_stride, run.layers[0].inputs + at * vector, run.stride)
+            m, first.fan_in, run.samples.x, rows, run.samples.row_stride,
+            run.samples.column_stride, inputs, run.stride)
+        if drop:
+            k.dropout(
+                m, first.fan_in, rows, &run.input_dropout, number, inputs, NULL, run.stride)
     fastmlp_lap(clock, GATHER)
-    for l in range(run.n_layers):
-        layer = &run.layers[l]
-        relu = layer.activation == FASTMLP_relu
-        if l == 0 and run.samples.sparse:
-            k.forward_csr(
-                m, layer.n_panels, &run.samples.csr, rows, layer.weights, layer.fan_in * k.lanes,
-                layer.bias, layer.outputs + at * vector, run.stride)
-            relu = False
-        elif layer.narrow:
-            k.forward_narrow(
-                at, padded, layer.fan_out, layer.fan_in, layer.inputs + at * vector, run.stride,
-                layer.weights, layer.bias, layer.outputs)
-        else:
-            n = layer.n_panels - (layer.ragged is not NULL)
+
+
+cdef void multiply_rows(
+    const Run *run, size_t l, const intptr_t *rows, size_t at, size_t m,
+) noexcept nogil:
+    """The product of m rows and layer l's weights; and relu, if that is all that follows it."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[l]
+    cdef size_t vector = k.lanes * k.real_size, n
+    cdef fastmlp_csr csr
+    if l == 0 and run.samples.sparse:
+        csr = run.samples.csr
+        if layer.deltas is not NULL and run.dropped is not NULL:
+            csr.data = run.dropped
+        k.forward_csr(
+            m, layer.n_panels, &csr, rows, layer.weights, layer.fan_in * k.lanes, layer.bias,
+            layer.outputs + at * vector, run.stride)
+    elif layer.narrow:
+        k.forward_narrow(
+            at, in_units(m, k.mr) * k.mr, layer.fan_out, layer.fan_in, layer.inputs + at * vector,
+            run.stride, layer.weights, layer.bias, layer.outputs)
+    else:
+        n = layer.n_panels - (layer.ragged is not NULL)
+        k.forward(
+            m, n, layer.fan_in, layer.inputs + at * vector, run.stride, layer.weights,
+            layer.w_row, layer.w_panel, layer.bias, relu_in_product(run, l),
+            layer.outputs + at * vector, run.stride)
+        if layer.ragged is not NULL:
             k.forward(
-                m, n, layer.fan_in, layer.inputs + at * vector, run.stride, layer.weights,
-                layer.w_row, layer.w_panel, layer.bias, relu,
-                layer.outputs + at * vector, run.stride)
-            if layer.ragged is not NULL:
-                k.forward(
-                    m, 1, layer.fan_in, layer.inputs + at * vector, run.stride, layer.ragged,
-                    k.lanes, 0, layer.bias + n * vector, relu,
-                    layer.outputs + (at * k.lanes + n * run.stride) * k.real_size, run.stride)
-        if layer.activation != FASTMLP_identity and not relu:
-            activate(run, layer, at, m)
+                m, 1, layer.fan_in, layer.inputs + at * vector, run.stride, layer.ragged,
+                k.lanes, 0, layer.bias + n * vector, relu_in_product(run, l),
+                layer.outputs + (at * k.lanes + n * run.stride) * k.real_size, run.stride)
+
+
+cdef inline bint relu_in_product(const Run *run, size_t l) noexcept nogil:
+    return (run.layers[l].factor == FASTMLP_where_positive
+            and run.layers[l].normalization == NO_NORMALIZATION
+            and not (l == 0 and run.samples.sparse))
+
+
+cdef inline char *scale_of(const Run *run, const Layer *layer) noexcept nogil:
+    return layer.bias + layer.n_bias * run.kernels.real_size
+
+
+cdef inline char *shift_of(const Run *run, const Layer *layer) noexcept nogil:
+    return layer.bias + 2 * layer.n_bias * run.kernels.real_size
+
+
+cdef void finish_rows(
+    const Run *run, size_t l, const intptr_t *rows, size_t at, size_t m, uint64_t number,
+    const char *moments,        # IN  (2, n_panels, V) the batch's, if it is normalized by them
+) noexcept nogil:
+    """What layer l does after its product: normalization, activation, dropout, skip. The derivative
+    of activation and dropout is left where the deltas go, if the layer's factor is that."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[l]
+    cdef size_t vector = k.lanes * k.real_size, panels = layer.n_panels * vector, p, first
+    cdef char *outputs = layer.outputs + at * vector
+    cdef char *normalized = NULL
+    cdef char *slopes = NULL
+    if layer.normalization != NO_NORMALIZATION:
+        if layer.deltas is not NULL:
+            normalized = layer.normalized + at * vector
+        if layer.normalization == LAYER_NORMALIZATION:
+            k.normalize_rows(
+                m, layer.fan_out, scale_of(run, layer), shift_of(run, layer), normalized,
+                NULL if normalized is NULL else layer.inverse + at * k.real_size, outputs,
+                run.stride)
+        elif moments is not NULL:
+            k.normalize(
+                m, layer.n_panels, moments, moments + panels, scale_of(run, layer),
+                shift_of(run, layer), normalized, outputs, run.stride)
+        else:
+            k.normalize(
+                m, layer.n_panels, layer.mean, layer.variance, scale_of(run, layer),
+                shift_of(run, layer), NULL, outputs, run.stride)
+    if layer.deltas is not NULL and layer.factor == FASTMLP_times_slope:
+        slopes = layer.deltas + at * vector
+    if slopes is not NULL or (
+            layer.activation != FASTMLP_identity and not relu_in_product(run, l)):
+        for p in range(layer.n_panels):
+            first = p * run.stride * k.real_size
+            if slopes is NULL:
+                k.activation[layer.activation](m * k.lanes, outputs + first)
+            else:
+                k.slope[layer.activation](m * k.lanes, outputs + first, slopes + first)
+    if layer.dropout.threshold > 0 and layer.deltas is not NULL:
+        k.dropout(m, layer.fan_out, rows, &layer.dropout, number, outputs, slopes, run.stride)
+    if layer.residual:
+        for p in range(layer.n_panels):
+            first = p * run.stride * k.real_size
+            k.add(m * k.lanes, layer.inputs + at * vector + first, outputs + first)
+
+
+cdef void forward_rows(
+    const Run *run, const intptr_t *rows, size_t at, size_t m, uint64_t number, double *clock,
+) noexcept nogil:
+    """Gathers m rows and carries them to the last layer's pre-activations."""
+    cdef size_t l
+    gather_rows(run, rows, at, m, number, clock)
+    for l in range(run.n_layers):
+        multiply_rows(run, l, rows, at, m)
+        if l + 1 < run.n_layers:
+            finish_rows(run, l, rows, at, m, number, NULL)
     fastmlp_lap(clock, FORWARD)
 
 
@@ -524,12 +602,10 @@ cdef void differentiate_rows(
     char *scratch,
     double *clock,
 ) noexcept nogil:
-    """The loss of m rows, and its derivative by the pre-activations of every layer."""
+    """The loss of m rows, and its derivative by the last layer's pre-activations."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *last = &run.layers[run.n_layers - 1]
-    cdef Layer *layer
-    cdef Layer *below
-    cdef size_t vector = k.lanes * k.real_size, unit, i, l, ldz
+    cdef size_t vector = k.lanes * k.real_size, unit, i, ldz
     cdef char *z
     for unit in range(in_units(m, k.mr)):
         i = unit * k.mr
@@ -540,19 +616,153 @@ cdef void differentiate_rows(
         if not last.narrow:
             k.from_columns(last.fan_out, z, last.outputs + (at + i) * vector, run.stride)
     fastmlp_lap(clock, LOSS)
+
+
+cdef void delta_rows(const Run *run, size_t l, size_t at, size_t m) noexcept nogil:
+    """Carries the deltas of m rows from layer l + 1 down to layer l, through its activation."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[l + 1]
+    cdef Layer *below = &run.layers[l]
+    cdef size_t vector = k.lanes * k.real_size, p, first
+    cdef bint skip = layer.residual or below.residual
+    cdef char *c = (below.upstream if skip else below.deltas) + at * vector
+    cdef int factor = FASTMLP_no_factor if skip else below.factor
+    if layer.narrow:
+        k.delta_narrow(
+            at, m, below.n_panels, layer.fan_out, layer.deltas, layer.transposed, factor,
+            below.outputs + at * vector, c, run.stride)
+    else:
+        k.delta(
+            m, below.n_panels, layer.fan_out, layer.deltas + at * vector, run.stride,
+            layer.transposed, factor, below.outputs + at * vector, c, run.stride)
+    if skip:
+        for p in range(below.n_panels):
+            first = p * run.stride * k.real_size + at * vector
+            if layer.residual:
+                k.add(m * k.lanes, layer.upstream + first, below.upstream + first)
+            k.multiply(m * k.lanes, below.upstream + first, below.deltas + first)
+
+
+cdef void normalize_deltas(
+    const Run *run, size_t l, size_t at, size_t m, bint add, char *sums, size_t shift_at,
+) noexcept nogil:
+    """The gradients of a normalized layer's scale and shift over m rows, in `sums` and shift_at
+    reals later; and, of layer normalization, the deltas carried through it."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[l]
+    cdef size_t here = at * k.lanes * k.real_size
+    k.normalization_sums(
+        m, layer.n_panels, layer.deltas + here, layer.normalized + here, run.stride, add, sums,
+        sums + shift_at * k.real_size)
+    if layer.normalization == LAYER_NORMALIZATION:
+        k.normalize_rows_delta(
+            m, layer.fan_out, scale_of(run, layer), layer.normalized + here,
+            layer.inverse + at * k.real_size, layer.deltas + here, run.stride)
+
+
+cdef void backward_rows(
+    const Run *run, size_t at, size_t m, size_t unit, bint add, char *share_gradient, double *clock,
+) noexcept nogil:
+    """Carries the deltas of m rows from the last layer down to the first. What normalization needs
+    summed goes to a share's gradient, or else to the row unit's sums."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer
+    cdef size_t l
+    cdef char *sums
     for l in range(run.n_layers - 1, 0, -1):
-        layer = &run.layers[l]
-        below = &run.layers[l - 1]
-        if layer.narrow:
-            k.delta_narrow(
-                at, m, below.n_panels, layer.fan_out, layer.deltas, layer.transposed,
-                below.factor, below.outputs + at * vector, below.deltas + at * vector, run.stride)
-        else:
-            k.delta(
-                m, below.n_panels, layer.fan_out, layer.deltas + at * vector, run.stride,
-                layer.transposed, below.factor, below.outputs + at * vector,
-                below.deltas + at * vector, run.stride)
+        delta_rows(run, l - 1, at, m)
+        layer = &run.layers[l - 1]
+        if layer.normalization == LAYER_NORMALIZATION:
+            if share_gradient is not NULL:
+                sums = share_gradient + k.real_size * (
+                    layer.gradient_at + layer.n_panels * layer.panel_rows * k.lanes + layer.n_bias)
+            else:
+                sums = layer.row_sums + unit * 2 * layer.n_bias * k.real_size
+            normalize_deltas(run, l - 1, at, m, add, sums, layer.n_bias)
     fastmlp_lap(clock, DELTA)
+
+
+cdef void batch_normalized_rows(
+    Run *run,
+    const intptr_t *order,      # IN  (n_rows) row numbers of the batch
+    size_t n_rows,
+    uint64_t number,
+    double weight,              # of the batch
+    int thread,
+    int n_threads,
+    char *scratch,
+    double *clock,
+) noexcept nogil:
+    """A batch forward and back, layer by layer: each is normalized by moments of the whole batch, so
+    the threads meet at each, forward and back. The rows are cut into units that do not depend on
+    the number of threads, and the units' sums are added in order, by every thread for itself."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef size_t n_units = in_units(n_rows, ROW_BLOCK), real = k.real_size
+    cdef size_t first = n_units * <size_t>thread // <size_t>n_threads
+    cdef size_t stop = n_units * <size_t>(thread + 1) // <size_t>n_threads
+    cdef size_t unit, l, row, m, size, here
+    cdef char *own = NULL
+    cdef Layer *layer
+    for l in range(run.n_layers):
+        layer = &run.layers[l]
+        size = 2 * layer.n_bias * real
+        for unit in range(first, stop):
+            row = share(n_rows, k.mr, unit, n_units)
+            m = share(n_rows, k.mr, unit + 1, n_units) - row
+            if l == 0:
+                gather_rows(run, order + row, row, m, number, clock)
+            else:
+                finish_rows(run, l - 1, order + row, row, m, number, own)
+            multiply_rows(run, l, order + row, row, m)
+            if l + 1 < run.n_layers:
+                here = row * k.lanes * real
+                run.unit_weights[l * n_units + unit] = k.moments(
+                    m, layer.n_panels, order + row, run.samples.weights, layer.outputs + here,
+                    run.stride, layer.row_moments + unit * size)
+            else:
+                fastmlp_lap(clock, FORWARD)
+                differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
+                                   clock)
+        fastmlp_lap(clock, FORWARD)
+        if l + 1 < run.n_layers:
+            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_lap(clock, WAIT)
+            own = layer.moments + <size_t>thread * size
+            k.combine_moments(n_units, layer.n_panels, run.unit_weights + l * n_units,
+                              layer.row_moments, own)
+    for l in range(run.n_layers - 1, 0, -1):
+        layer = &run.layers[l - 1]
+        size = 2 * layer.n_bias * real
+        for unit in range(first, stop):
+            row = share(n_rows, k.mr, unit, n_units)
+            m = share(n_rows, k.mr, unit + 1, n_units) - row
+            delta_rows(run, l - 1, row, m)
+            normalize_deltas(run, l - 1, row, m, False, layer.row_sums + unit * size, layer.n_bias)
+        fastmlp_lap(clock, DELTA)
+        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_lap(clock, WAIT)
+        own = layer.sums + <size_t>thread * size
+        k.sum_arrays(2 * layer.n_bias, n_units, layer.row_sums, 2 * layer.n_bias, own)
+        for unit in range(first, stop):
+            row = share(n_rows, k.mr, unit, n_units)
+            m = share(n_rows, k.mr, unit + 1, n_units) - row
+            here = row * k.lanes * real
+            k.normalize_delta(
+                m, layer.n_panels, order + row, run.samples.weights, weight,
+                layer.normalized + here,
+                layer.moments + <size_t>thread * size + layer.n_bias * real, scale_of(run, layer),
+                own, layer.deltas + here, run.stride)
+        fastmlp_lap(clock, DELTA)
+
+
+cdef inline size_t n_vectors(const Layer *layer) noexcept nogil:
+    # bias; and the scale and shift of normalization
+    return 1 if layer.normalization == NO_NORMALIZATION else 3
+
+
+cdef inline size_t section(const Layer *layer, const Block *block, size_t lanes) noexcept nogil:
+    # reals from the gradient of a block's bias to that of its scale, and on to its shift
+    return block.n_panels * lanes if layer.gradient is NULL else layer.n_bias
 
 
 cdef void place_gradient(
@@ -574,8 +784,8 @@ cdef void place_gradient(
 
 
 cdef void sum_gradient(
-    const Run *run, const Block *block, const intptr_t *rows, size_t m, bint first, char *scratch,
-    char **g, size_t *g_panel, char **g_bias,
+    const Run *run, const Block *block, const intptr_t *rows, size_t m, bint first, size_t n_units,
+    char *scratch, char **g, size_t *g_panel, char **g_bias,
 ) noexcept nogil:
     """The gradient of one block over a chunk's m rows: in the layer's gradient, which it may add
     to, or in scratch where the layer keeps none."""
@@ -593,11 +803,15 @@ cdef void sum_gradient(
             k.column_sums_narrow(layer.fan_out, m, layer.deltas, add, g_bias[0])
         return
     cdef const char *deltas = layer.deltas + block.panel * run.stride * k.real_size
+    cdef fastmlp_csr csr
     if block.layer == 0 and run.samples.sparse:
+        csr = run.samples.csr
+        if run.dropped is not NULL:
+            csr.data = run.dropped
         for j in range(block.n_panels):
             if first:
                 memset(g[0] + j * g_panel[0] * k.real_size, 0, block.n_rows * vector)
-            k.gradient_csr(m, &run.samples.csr, rows, deltas + j * run.stride * k.real_size,
+            k.gradient_csr(m, &csr, rows, deltas + j * run.stride * k.real_size,
                            g[0] + j * g_panel[0] * k.real_size)
         if block.row == 0:
             k.column_sums(block.n_panels, m, deltas, run.stride, add, g_bias[0])
@@ -606,11 +820,19 @@ cdef void sum_gradient(
             block.n_rows, block.n_panels, m,
             layer.inputs + block.row // k.lanes * run.stride * k.real_size, run.stride, deltas,
             run.stride, add, g[0], g_panel[0], NULL if block.row else g_bias[0])
+    if block.row == 0 and layer.normalization != NO_NORMALIZATION:
+        # summed over the batch's chunks so far, in as many units as the first of them has
+        for j in range(2):
+            k.sum_arrays(
+                block.n_panels * k.lanes, n_units,
+                layer.row_sums + (j * layer.n_bias + block.panel * k.lanes) * k.real_size,
+                2 * layer.n_bias,
+                g_bias[0] + (j + 1) * section(layer, block, k.lanes) * k.real_size)
 
 
 cdef void add_share(
     const Run *run, size_t share_index, const intptr_t *rows, size_t n_rows, size_t at, bint add,
-    double *losses, char *scratch, double *clock,
+    uint64_t number, double *losses, char *scratch, double *clock,
 ) noexcept nogil:
     """Carries a share's rows, a few at a time, through the network and back and sums the gradient
     of all layers while they lie in cache."""
@@ -624,8 +846,9 @@ cdef void add_share(
         memset(gradient, 0, run.share_size * k.real_size)
     while row < n_rows:
         m = least(n_rows - row, run.share_rows)
-        forward_rows(run, rows + row, at, m, clock)
+        forward_rows(run, rows + row, at, m, number, clock)
         differentiate_rows(run, rows + row, at, m, losses + row // k.mr, scratch, clock)
+        backward_rows(run, at, m, 0, add, gradient, clock)
         for l in range(run.n_layers):
             layer = &run.layers[l]
             g = gradient + layer.gradient_at * k.real_size
@@ -665,8 +888,10 @@ cdef void sum_shares(
         shares = run.share_gradients + at + layer.n_panels * layer.panel_rows * vector
         if not layer.narrow:
             shares += block.panel * vector
-        k.sum_arrays(layer.n_bias if layer.narrow else block.n_panels * k.lanes, run.n_shares,
-                     shares, run.share_size, g_bias[0])
+        for j in range(n_vectors(layer)):
+            k.sum_arrays(layer.n_bias if layer.narrow else block.n_panels * k.lanes, run.n_shares,
+                         shares + j * layer.n_bias * k.real_size, run.share_size,
+                         g_bias[0] + j * section(layer, block, k.lanes) * k.real_size)
 
 
 cdef void step_block(
@@ -704,10 +929,25 @@ cdef void step_block(
         if layer.narrow:
             memset(g_bias + layer.fan_out * k.real_size, 0,
                    (layer.n_bias - layer.fan_out) * k.real_size)
-        i = layer.n_panels * layer.panel_rows * vector + at * k.real_size
-        k.step[run.optimizer](
-            count, step, 0, g_bias, layer.bias + at * k.real_size, layer.state[0] + i,
-            NULL if layer.state[1] is NULL else layer.state[1] + i)
+        for j in range(n_vectors(layer)):
+            i = layer.n_panels * layer.panel_rows * vector + at * k.real_size
+            k.step[run.optimizer](
+                count, step, 0, g_bias + j * section(layer, block, k.lanes) * k.real_size,
+                layer.bias + at * k.real_size, layer.state[0] + i,
+                NULL if layer.state[1] is NULL else layer.state[1] + i)
+            at += layer.n_bias
+
+
+cdef void average_moments(const Run *run) noexcept nogil:
+    """Takes the batch's moments into the running averages."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer
+    cdef size_t l
+    for l in range(run.n_layers - 1):
+        layer = &run.layers[l]
+        k.running_average(layer.n_bias, RUNNING_MOMENTUM, layer.moments, layer.mean)
+        k.running_average(layer.n_bias, RUNNING_MOMENTUM,
+                          layer.moments + layer.n_bias * k.real_size, layer.variance)
 
 
 cdef inline size_t cut_chunk(const Run *run, size_t chunk, const intptr_t **rows) noexcept nogil:
@@ -724,6 +964,8 @@ cdef inline size_t row_units(const Run *run, size_t n_rows, int n_threads) noexc
     # parts of a chunk's rows that threads take: shares, or else blocks that stay in cache
     if run.n_shares:
         return run.n_shares
+    if run.fixed_units:
+        return in_units(n_rows, ROW_BLOCK)
     return in_units(in_units(n_rows, ROW_BLOCK), n_threads) * <size_t>n_threads
 
 
@@ -754,7 +996,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef uint64_t denormals = fastmlp_flush_denormals()
     cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
     cdef size_t chunk, batch, epoch, batch_begin, n_rows, n_units, row, m, i
-    cdef size_t first_block = 0, stop_block = 0
+    cdef size_t first_block = 0, stop_block = 0, first_units = 0
     cdef bint first, last, steps
     cdef fastmlp_step step = run.step
     cdef const Block *block
@@ -788,19 +1030,26 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
 
         # rows; nobody looks at the parts of the blocks
         n_rows = cut_chunk(run, chunk, &order)
+        if first:
+            first_units = in_units(n_rows, ROW_BLOCK)
         run.block_parts[thread].next, run.block_parts[thread].stop = first_block, stop_block
         n_units = row_units(run, n_rows, n_threads)
         turn = 0
+        if run.normalization == BATCH_NORMALIZATION:
+            batch_normalized_rows(run, order, n_rows, run.first_step + batch, weight, thread,
+                                  n_threads, scratch, clock)
+            turn = n_threads
         while claim(run.row_parts, thread, n_threads, &turn, &i):
             row = share(n_rows, k.mr, i, n_units)
             m = share(n_rows, k.mr, i + 1, n_units) - row
             if run.n_shares:
                 add_share(run, i, order + row, m, <size_t>thread * run.thread_rows, not first,
-                          run.row_losses + row // k.mr, scratch, clock)
+                          run.first_step + batch, run.row_losses + row // k.mr, scratch, clock)
             elif m:
-                forward_rows(run, order + row, row, m, clock)
+                forward_rows(run, order + row, row, m, run.first_step + batch, clock)
                 differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
                                    clock)
+                backward_rows(run, row, m, i, not first, NULL, clock)
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
@@ -818,8 +1067,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         while claim(run.block_parts, thread, n_threads, &turn, &i):
             block = &run.blocks[i]
             if run.n_shares == 0:
-                sum_gradient(run, block, order, n_rows, first, scratch, &g, &g_panel,
-                             &g_bias)
+                sum_gradient(run, block, order, n_rows, first, first_units, scratch, &g,
+                             &g_panel, &g_bias)
             elif last:
                 sum_shares(run, block, scratch, &g, &g_panel, &g_bias)
             fastmlp_lap(clock, GRADIENT)
@@ -834,6 +1083,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
+        if thread == 0 and steps and run.normalization == BATCH_NORMALIZATION:
+            average_moments(run)
         if thread == 0 and steps:
             squares = 0
             for i in range(run.n_blocks):
@@ -864,7 +1115,7 @@ cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept 
         else:
             for i in range(m):
                 numbers[i] = <intptr_t>(row + i)
-        forward_rows(run, rows, at, m, NULL)
+        forward_rows(run, rows, at, m, 0, NULL)
         if not run.samples.sparse and not k.all_finite(
                 m, in_units(run.layers[0].fan_in, k.lanes), run.layers[0].inputs + at * vector,
                 run.stride):
@@ -934,6 +1185,9 @@ cdef class Parameters:
     coefs : list or tuple of ndarray of shape (fan_in, fan_out)
     intercepts : list or tuple of ndarray of shape (fan_out,)
         All float32 or all float64; each layer's fan_out is the next one's fan_in.
+    *normalization : lists or tuples of ndarray of shape (fan_out,), one array a hidden layer
+        None; or scales and shifts of layer normalization; or these, and means and variances of
+        batch normalization.
 
     Raises
     ------
@@ -941,26 +1195,36 @@ cdef class Parameters:
         If they are not.
     """
 
-    cdef Py_buffer *views       # of coefs, then of intercepts
+    cdef Py_buffer *views       # of coefs, of intercepts, and of what normalization has
+    cdef size_t n_views
+    cdef readonly int normalization
     cdef Layer *layers
     cdef char *packed
     cdef size_t n_layers
     cdef readonly object dtype
 
-    def __cinit__(self, coefs, intercepts):
+    def __cinit__(self, coefs, intercepts, *normalization):
         cdef size_t i
         cdef Py_buffer *view
         if not (isinstance(coefs, (list, tuple)) and isinstance(intercepts, (list, tuple))
                 and len(coefs) == len(intercepts) > 0):
             raise ValueError("coefs and intercepts must be lists of one array a layer")
         cdef size_t n_layers = len(coefs)
-        self.views = <Py_buffer *>PyMem_Calloc(2 * n_layers, sizeof(Py_buffer))
+        arrays = [*coefs, *intercepts]
+        if normalization:
+            if len(normalization) not in (2, 4) or any(
+                    [not isinstance(part, (list, tuple)) or len(part) != len(coefs) - 1
+                     for part in normalization]):
+                raise ValueError("normalization takes lists of one array a hidden layer")
+            self.normalization = (
+                LAYER_NORMALIZATION if len(normalization) == 2 else BATCH_NORMALIZATION)
+            arrays += [array for part in normalization for array in part]
+        self.views = <Py_buffer *>PyMem_Calloc(len(arrays), sizeof(Py_buffer))
         self.layers = <Layer *>PyMem_Calloc(n_layers, sizeof(Layer))
         if self.views is NULL or self.layers is NULL:
             raise MemoryError
-        self.n_layers = n_layers
-        for i in range(2 * n_layers):
-            array = coefs[i] if i < n_layers else intercepts[i - n_layers]
+        self.n_layers, self.n_views = n_layers, len(arrays)
+        for i, array in enumerate(arrays):
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"expected an array, got {type(array)}")
             dtype = array.dtype
@@ -975,14 +1239,17 @@ cdef class Parameters:
 
     cdef bint _fits(self, size_t i) noexcept:
         cdef Py_buffer *view = &self.views[i]
+        cdef size_t layer = i - self.n_layers
         if i >= self.n_layers:
-            return view.ndim == 1 and view.shape[0] == self.views[i - self.n_layers].shape[1]
+            if i >= 2 * self.n_layers:
+                layer = (i - 2 * self.n_layers) % (self.n_layers - 1)
+            return view.ndim == 1 and view.shape[0] == self.views[layer].shape[1]
         return (view.ndim == 2 and view.shape[0] > 0 and view.shape[1] > 0
                 and (i == 0 or view.shape[0] == self.views[i - 1].shape[1]))
 
     def __dealloc__(self):
         cdef size_t i
-        for i in range(2 * self.n_layers):
+        for i in range(self.n_views):
             PyBuffer_Release(&self.views[i])  # nothing where there is none
         PyMem_Free(self.views)
         PyMem_Free(self.layers)
@@ -1012,7 +1279,8 @@ cdef class Parameters:
     cdef size_t _pack(
         self, const fastmlp_kernels *k, bint in_place, bint sparse, char *memory,
     ) noexcept:
-        cdef size_t vector = k.lanes * k.real_size, used = 0, i, n_columns, done
+        cdef size_t vector = k.lanes * k.real_size, used = 0, i, j, n_columns, done, n_vectors
+        cdef Py_buffer *view
         cdef ptrdiff_t row_stride, column_stride
         cdef const char *coef
         cdef Layer *layer
@@ -1047,10 +1315,19 @@ cdef class Parameters:
                     layer.ragged = packed
                 else:
                     layer.weights = packed
-            layer.bias = reserve(memory, &used, in_units(layer.fan_out, k.lanes) * vector)
-            if memory is not NULL:
-                pack(<const char *>self.views[self.n_layers + i].buf, 0,
-                     self.views[self.n_layers + i].strides[0], 1, layer.fan_out, k, layer.bias)
+            layer.n_bias = in_units(layer.fan_out, k.lanes) * k.lanes
+            n_vectors = 1
+            if i + 1 < self.n_layers and self.normalization != NO_NORMALIZATION:
+                n_vectors = 3 if self.normalization == LAYER_NORMALIZATION else 5
+            layer.bias = reserve(memory, &used, n_vectors * layer.n_bias * k.real_size)
+            if memory is NULL:
+                continue
+            layer.mean = layer.bias + 3 * layer.n_bias * k.real_size
+            layer.variance = layer.bias + 4 * layer.n_bias * k.real_size
+            for j in range(n_vectors):  # bias, scale, shift, mean, variance
+                view = &self.views[self.n_layers + i + j * (self.n_layers - 1) + (j > 0)]
+                pack(<const char *>view.buf, 0, view.strides[0], 1, layer.fan_out, k,
+                     layer.bias + j * layer.n_bias * k.real_size)
         return used
 
 
@@ -1213,24 +1490,36 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
     return out, not run.not_finite
 
 
-cdef int set_activations(Layer *layers, size_t n_layers, activations) except -1:
-    """Gives each hidden layer its activation, and the last layer none: that is the loss's."""
+cdef int set_form(
+    Layer *layers, size_t n_layers, activations, int normalization, bint residual,
+) except -1:
+    """Gives each hidden layer its activation, normalization, skip and factor of its deltas. The last
+    layer has none: its activation is the loss's."""
     cdef size_t i
+    cdef Layer *layer
     if <size_t>len(activations) != n_layers - 1:
         raise ValueError(f"{n_layers - 1} hidden layers, but {len(activations)} activations")
     for i in range(n_layers - 1):
         layers[i].activation = ACTIVATIONS.index(activations[i])
-        if layers[i].activation == FASTMLP_identity:
-            layers[i].factor = FASTMLP_no_factor
-        elif layers[i].activation == FASTMLP_relu:
-            layers[i].factor = FASTMLP_where_positive
+        layers[i].normalization = normalization
+        layers[i].residual = residual and i > 0 and layers[i].fan_in == layers[i].fan_out
+    layer = &layers[n_layers - 1]
+    layer.activation, layer.factor = FASTMLP_identity, FASTMLP_no_factor
+    layer.normalization, layer.residual = NO_NORMALIZATION, False
+    for i in range(n_layers - 1):
+        layer = &layers[i]
+        if layer.dropout.threshold or layer.residual or layers[i + 1].residual:
+            layer.factor = FASTMLP_times_slope
+        elif layer.activation == FASTMLP_identity:
+            layer.factor = FASTMLP_no_factor
+        elif layer.activation == FASTMLP_relu:
+            layer.factor = FASTMLP_where_positive
         else:
-            layers[i].factor = FASTMLP_times_slope
-    layers[n_layers - 1].activation = FASTMLP_identity
-    layers[n_layers - 1].factor = FASTMLP_no_factor
+            layer.factor = FASTMLP_times_slope
 
 
-def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_threads):
+def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_threads,
+            bint residual=False):
     """Outputs of all samples, with the loss's output activation.
 
     Returns
@@ -1244,13 +1533,21 @@ def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_
     memset(&network, 0, sizeof(Run))
     network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
     network.loss = LOSSES.index(loss)
-    set_activations(parameters.layers, parameters.n_layers, activations)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
+    set_form(parameters.layers, parameters.n_layers, activations, parameters.normalization, residual)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
     return predict_samples(&network, dataset, None, n_threads)
 
 
 # ------------------------------------------------------------------------------ the engine
+
+cdef int set_dropout(fastmlp_dropout *dropout, double rate, uint32_t layer, uint64_t seed) except -1:
+    """A rate in units of 1 / 65536, which is what 16 random bits can do; not all of the units."""
+    dropout.threshold = <uint32_t>min(65535.0, round(65536 * rate))
+    dropout.scale = 65536 / (65536.0 - dropout.threshold)
+    dropout.layer = layer
+    dropout.key[0], dropout.key[1] = <uint32_t>seed, <uint32_t>(seed >> 32)
+
 
 cdef class Engine:
     """The loops over one network's arrays in panels, which its owner (Network) has laid out.
@@ -1259,8 +1556,9 @@ cdef class Engine:
     ----------
     layers : list of dict
         One a layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
-        (n_bias,); transposed, gradient, state: arrays or None (state: a list of them), gradient
-        and state holding weights and bias one after the other.
+        (n_bias,), or of a normalized layer (3 n_bias,) with scale and shift; transposed, gradient,
+        state: arrays or None (state: a list of them), gradient and state holding weights and bias
+        one after the other; averages: None or mean and variance (2 n_bias,) of batch normalization.
     activations : sequence of str
         One a hidden layer.
     loss : str
@@ -1277,6 +1575,12 @@ cdef class Engine:
         The largest team that will be asked for.
     sparse : bool
         Whether the first layer reads CSR rows.
+    normalization : {None, "batch", "layer"}
+    residual : bool
+    dropout : sequence of float
+        Rates of the inputs and of each hidden layer's outputs.
+    seed : int
+        Of dropout's random numbers, below 2 ** 64.
     """
 
     cdef Run run
@@ -1299,7 +1603,8 @@ cdef class Engine:
         memset(&self.run, 0, sizeof(Run))
 
     def __init__(self, layers, *, activations, loss, optimizer, dtype, capacity, n_shares,
-                 chunk_rows, n_threads, sparse):
+                 chunk_rows, n_threads, sparse, normalization=None, residual=False, dropout=(),
+                 seed=0):
         cdef const fastmlp_kernels *k = DOUBLE_KERNELS if dtype == DOUBLE else FLOAT_KERNELS
         cdef Layer *layer
         cdef size_t i
@@ -1316,7 +1621,8 @@ cdef class Engine:
         memset(self.layers, 0, len(layers) * sizeof(Layer))
         self._kept = [layers]
         self.n_parameters = 0
-        set_activations(self.layers, len(layers), activations)
+        self.run.normalization = NORMALIZATIONS.index(normalization)
+        self.run.fixed_units = normalization is not None
         for i, described in enumerate(layers):
             layer = &self.layers[i]
             layer.fan_in, layer.fan_out = described["fan_in"], described["fan_out"]
@@ -1325,6 +1631,11 @@ cdef class Engine:
             layer.weights, layer.bias = address(described["weights"]), address(described["bias"])
             layer.w_row, layer.w_panel = k.lanes, layer.panel_rows * k.lanes
             layer.n_bias = described["bias"].size
+            if normalization is not None and i + 1 < self.run.n_layers:
+                layer.n_bias //= 3
+            if described["averages"] is not None:
+                layer.mean = address(described["averages"])
+                layer.variance = layer.mean + layer.n_bias * k.real_size
             if layer.narrow:
                 layer.transposed = layer.weights
             elif described["transposed"] is not None:
@@ -1334,6 +1645,10 @@ cdef class Engine:
             if described["gradient"] is not None:
                 layer.gradient = address(described["gradient"])
             self.n_parameters += (layer.fan_in + 1) * layer.fan_out
+        for i, rate in enumerate(dropout):
+            set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
+                        seed)
+        set_form(self.layers, len(layers), activations, self.run.normalization, residual)
         self._most_rows = chunk_rows
         self._make_workspace(capacity, n_shares, np.dtype(dtype), sparse)
         self._make_shares(n_shares, np.dtype(dtype))
@@ -1361,12 +1676,13 @@ cdef class Engine:
             self.layers[i].gradient_at = self.run.share_size
             self.run.share_size += (
                 self.layers[i].n_panels * self.layers[i].panel_rows * self.run.kernels.lanes
-                + self.layers[i].n_bias)
+                + n_vectors(&self.layers[i]) * self.layers[i].n_bias)
         if n_shares:
             self.run.share_gradients = self._allocate(n_shares * self.run.share_size, dtype)
 
     def _make_workspace(self, capacity, n_shares, dtype, sparse):
         cdef size_t i, lanes = self.run.kernels.lanes
+        cdef size_t n_units = in_units(self._most_rows, ROW_BLOCK)
         cdef Layer *layer
         capacity = in_units(capacity, lanes) * lanes
         if n_shares:
@@ -1389,8 +1705,19 @@ cdef class Engine:
             layer.deltas = layer.outputs
             if i + 1 < self.run.n_layers:
                 layer.deltas = self._allocate(count, dtype)
+            if layer.residual or (i + 1 < self.run.n_layers and self.layers[i + 1].residual):
+                layer.upstream = self._allocate(count, dtype)
+            if layer.normalization != NO_NORMALIZATION:
+                layer.normalized = self._allocate(count, dtype)
+                layer.inverse = self._allocate(capacity, dtype)
+                layer.row_sums = self._allocate(n_units * 2 * layer.n_bias, dtype)
+            if layer.normalization == BATCH_NORMALIZATION:
+                layer.row_moments = self._allocate(n_units * 2 * layer.n_bias, dtype)
+                layer.moments = self._allocate(self.n_threads * 2 * layer.n_bias, dtype)
+                layer.sums = self._allocate(self.n_threads * 2 * layer.n_bias, dtype)
         self.run.row_losses = <double *>self._allocate(
             in_units(self._most_rows, self.run.kernels.mr), np.float64)
+        self.run.unit_weights = <double *>self._allocate(n_units * self.run.n_layers, np.float64)
 
     def _cut_blocks(self, sparse):
         cdef const fastmlp_kernels *k = self.run.kernels
@@ -1428,7 +1755,7 @@ cdef class Engine:
         cdef size_t i
         most = last.fan_out * k.mr
         for i in range(self.run.n_blocks):
-            rows = self.blocks[i].n_rows + 1
+            rows = self.blocks[i].n_rows + 3  # of the block, its bias, scale and shift
             if self.layers[self.blocks[i].layer].gradient is NULL:
                 most = max(most, self.blocks[i].n_panels * rows * k.lanes
                            + self.layers[self.blocks[i].layer].n_bias)
@@ -1489,13 +1816,17 @@ cdef class Engine:
                 dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
             self.run.batch_weights = &batch_weights[0, 0]
         self.run.samples = dataset.samples
+        self.run.dropped = NULL
+        if dataset.sparse and self.run.input_dropout.threshold:
+            dropped = np.empty_like(dataset._kept[0])  # the values, as the matrix has them
+            self.run.dropped = address(dropped)
         self.run.order, self.run.order_stride = rows, n_rows * (len(distinct) > 1)
         self.run.n_rows, self.run.batch_size = n_rows, batch_size
         self.run.n_batches = n_batches
         self.run.losses = &losses[0]
         self.run.take_steps = take_steps
         self.run.alpha = alpha
-        self.run.n_steps = step.get("t", 0)
+        self.run.n_steps = self.run.first_step = step.get("t", 0)
         self.run.base_rate = step.get("learning_rate_init", step.get("learning_rate", 0))
         self.run.step.momentum = step.get("momentum", 0)
         self.run.step.nesterov = step.get("nesterov", False)

@@ -179,9 +179,11 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     dropout : float or array-like of float of shape (n_layers - 2,), default=0.0
         Share of the hidden units' outputs set to zero in training, in [0, 1),
-        one for all hidden layers or one each. The others are divided by ``1 -
-        dropout`` (inverted dropout), so nothing is done at prediction. Not for
-        'lbfgs'.
+        one for all hidden layers or one each, in units of 1 / 65536 (Srivastava
+        et al., 2014). The others are divided by ``1 - dropout`` (inverted
+        dropout), so nothing is done at prediction. What is dropped depends on
+        `random_state`, the step, the layer and the row alone, not on threads.
+        Not for 'lbfgs'.
 
     input_dropout : float, default=0.0
         The same of the inputs.
@@ -198,9 +200,9 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
           units of the layer, of each sample by itself.
 
     residual : bool, default=False
-        Whether a hidden layer that is as wide as the one below it (or as X)
-        adds its inputs to its outputs (He et al., 2016). It is refused where no
-        layer is.
+        Whether a hidden layer that is as wide as the hidden layer below it adds
+        its inputs to its outputs (He et al., 2016). Refused where there is no
+        such layer.
 
     clip_norm : float or None, default=None
         Bound on the Euclidean norm of the gradient of all parameters (Pascanu
@@ -355,6 +357,14 @@ loss_ : float
 
     intercepts_ : list of ndarray, of length n_layers - 1
         Intercepts of each layer, of shape (fan_out,).
+
+    norm_scales_, norm_shifts_ : list of ndarray, of length n_layers - 2
+        Scale and shift of each hidden layer's units, of shape (units,). Only
+        with `normalization`.
+
+    norm_means_, norm_variances_ : list of ndarray, of length n_layers - 2
+        Running averages of each hidden layer's units, of shape (units,). Only
+        with ``normalization='batch'``.
 
     n_features_in_ : int
         Number of features seen in `fit`.

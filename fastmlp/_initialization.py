@@ -40,3 +40,23 @@ def initial_parameters(layer_units, activations, dtype, random_state):
         )
         intercepts.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
     return coefs, intercepts
+
+
+def normalization_parameters(layer_units, normalization, dtype):
+    """What normalization begins with: scales of one and shifts of zero, and for 'batch' running
+    means of zero and variances of one.
+
+    Parameters
+    ----------
+    layer_units : list of int
+        Widths of all layers, from the features to the outputs.
+    normalization : {'batch', 'layer'} or None
+    dtype : dtype
+
+    Returns
+    -------
+    tuple of lists of ndarray of shape (units,), one array a hidden layer
+        Empty without normalization.
+    """
+    starts = {None: (), "layer": (1, 0), "batch": (1, 0, 0, 1)}[normalization]
+    return tuple([np.full(units, x, dtype) for units in layer_units[1:-1]] for x in starts)

@@ -39,6 +39,12 @@ STEP_WORK = 50_000
 # the same, and an OpenMP that cannot have its threads ends the process.
 MOST_THREADS = 64
 
+# Names of the lists of parameters, as the estimators have them.
+PARAMETERS = (
+    *("coefs_", "intercepts_"),
+    *("norm_scales_", "norm_shifts_", "norm_means_", "norm_variances_"),
+)
+
 _forked = False
 
 
@@ -97,29 +103,38 @@ class _Layer:
     outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
     """
 
-    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype):
+    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, averages=False):
         self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
+        self.n_vectors = n_vectors  # the bias; with normalization scale and shift too
         self.lanes, self.dtype = lanes, dtype
         rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
         self.shape = (-(-columns // lanes), rows, lanes)
         self.n_bias = -(-fan_out // lanes) * lanes
         self.parameters = self.new()
+        self.averages = None  # mean and variance, of batch normalization
+        if averages:
+            self.averages = _core.aligned_zeros(2 * self.n_bias, dtype)
         self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
 
     def new(self):
-        """Zeros in this layout: the weights, then the bias."""
+        """Zeros in this layout: the weights, then the bias, scale and shift."""
         panels, rows, lanes = self.shape
-        return _core.aligned_zeros(panels * rows * lanes + self.n_bias, self.dtype)
+        size = panels * rows * lanes + self.n_vectors * self.n_bias
+        return _core.aligned_zeros(size, self.dtype)
 
     def weights(self, flat):
-        return flat[: flat.size - self.n_bias].reshape(self.shape)
+        return flat[: flat.size - self.n_vectors * self.n_bias].reshape(self.shape)
 
     def bias(self, flat):
-        return flat[flat.size - self.n_bias :]
+        return flat[flat.size - self.n_vectors * self.n_bias :]
 
-    def load(self, flat, coef, intercept):
+    def load(self, flat, coef, *vectors):
         _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
-        self.bias(flat)[: self.fan_out] = intercept
+        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
+        if self.averages is not None and flat is self.parameters:
+            places += [*self.averages.reshape(2, self.n_bias)]
+        for place, vector in zip(places, vectors, strict=True):
+            place[: self.fan_out] = vector
         if flat is self.parameters and self.transposed is not None:
             _core.to_panels(coef.T, self.transposed)
 
@@ -131,9 +146,13 @@ class _Layer:
         _core.from_panels(self.weights(self.parameters), coef)
         _core.to_panels(coef.T, self.transposed)
 
-    def store(self, flat, coef, intercept):
+    def store(self, flat, coef, *vectors):
         _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
-        intercept[...] = self.bias(flat)[: self.fan_out]
+        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
+        if self.averages is not None and flat is self.parameters:
+            places += [*self.averages.reshape(2, self.n_bias)]
+        for place, vector in zip(places, vectors, strict=True):
+            vector[...] = place[: self.fan_out]
 
 
 class Network:
@@ -153,6 +172,14 @@ class Network:
         None where no steps will be taken.
     n_threads : int
         The most threads to use; fewer where the work is small.
+    normalization : {'batch', 'layer'} or None
+        Of the hidden layers' pre-activations.
+    residual : bool
+        Whether hidden layers as wide as the one below add their inputs to their outputs.
+    dropout : sequence of float
+        Rates of the inputs and of each hidden layer, in [0, 1); empty: none.
+    seed : int
+        Of dropout's random numbers, below 2 ** 64.
 
     Attributes
     ----------
@@ -163,7 +190,20 @@ class Network:
         take no step and add nothing.
     """
 
-    def __init__(self, layer_units, *, activations, loss, dtype, optimizer=None, n_threads=1):
+    def __init__(
+        self,
+        layer_units,
+        *,
+        activations,
+        loss,
+        dtype,
+        optimizer=None,
+        n_threads=1,
+        normalization=None,
+        residual=False,
+        dropout=(),
+        seed=0,
+    ):
         self.layer_units = [int(units) for units in layer_units]
         if len(self.layer_units) < 2 or min(self.layer_units) < 1:
             raise ValueError(
@@ -172,6 +212,8 @@ class Network:
         self.activations, self.loss, self.optimizer = activations, loss, optimizer
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
+        self.normalization, self.residual = normalization, residual
+        self.dropout, self.seed = dropout, seed
         self.n_steps, self.loss_sums = 0, []
         self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
         n_layers = len(self.layer_units) - 1
@@ -182,6 +224,8 @@ class Network:
                 narrow=_core.is_narrow(i, n_layers, fan_out, self._lanes),
                 lanes=self._lanes,
                 dtype=self.dtype,
+                n_vectors=3 if normalization and i + 1 < n_layers else 1,
+                averages=normalization == "batch" and i + 1 < n_layers,
             )
             for i, (fan_in, fan_out) in enumerate(itertools.pairwise(self.layer_units))
         ]
@@ -210,60 +254,75 @@ class Network:
                     f"{name}[{i}] must be a float32 or float64 array of shape {shape}, got {found}"
                 )
 
-    def _check(self, coefs, intercepts, names=("coefs_", "intercepts_"), writable=False):
-        shapes = list(itertools.pairwise(self.layer_units))
-        self._check_shapes(names[0], coefs, shapes, writable=writable)
-        shapes = [(units,) for units in self.layer_units[1:]]
-        self._check_shapes(names[1], intercepts, shapes, writable=writable)
+    @property
+    def parameter_shapes(self):
+        """Shapes of the parameters, a tuple of lists: of coefs and intercepts, one a layer; with
+        normalization also of scales and shifts, and with batch normalization of the running means
+        and variances, one a hidden layer."""
+        vectors = [(units,) for units in self.layer_units[1:]]
+        n_more = {None: 0, "layer": 2, "batch": 4}[self.normalization]
+        return (list(itertools.pairwise(self.layer_units)), vectors) + (vectors[:-1],) * n_more
 
-    def set_parameters(self, coefs, intercepts):
+    @property
+    def _trained_shapes(self):
+        return self.parameter_shapes[: 4 if self.normalization else 2]
+
+    def _check(self, parameters, shapes, name=None, writable=False):
+        if len(parameters) != len(shapes):
+            raise ValueError(f"{len(shapes)} lists of arrays expected, got {len(parameters)}")
+        names = PARAMETERS if name is None else [name] * len(shapes)
+        for part, arrays, expected in zip(names, parameters, shapes, strict=False):
+            self._check_shapes(part, arrays, expected, writable=writable)
+
+    def _by_layer(self, parameters):
+        """Each layer with its arrays: coef, intercept, and what normalization has."""
+        for i, layer in enumerate(self._layers):
+            yield layer, [arrays[i] for arrays in parameters if i < len(arrays)]
+
+    def set_parameters(self, *parameters):
         """Copies the parameters in.
 
         Parameters
         ----------
-        coefs : list of ndarray of shape (fan_in, fan_out)
-        intercepts : list of ndarray of shape (fan_out,)
+        *parameters : lists of ndarray
+            Of the shapes in `parameter_shapes`: coefs, intercepts, and those of normalization.
 
         Raises
         ------
         ValueError
             If an array is missing or has another shape, or is not of float32 or float64.
         """
-        self._check(coefs, intercepts)
-        for layer, coef, intercept in zip(self._layers, coefs, intercepts, strict=True):
-            layer.load(layer.parameters, coef, intercept)
+        self._check(parameters, self.parameter_shapes)
+        for layer, arrays in self._by_layer(parameters):
+            layer.load(layer.parameters, *arrays)
 
-    def get_parameters(self, coefs, intercepts):
+    def get_parameters(self, *parameters):
         """Copies the parameters out, into the arrays given."""
-        self._check(coefs, intercepts, writable=True)
-        for layer, coef, intercept in zip(self._layers, coefs, intercepts, strict=True):
-            layer.store(layer.parameters, coef, intercept)
+        self._check(parameters, self.parameter_shapes, writable=True)
+        for layer, arrays in self._by_layer(parameters):
+            layer.store(layer.parameters, *arrays)
 
     def set_optimizer_state(self, slots):
-        """Copies the optimizer's state in: for each slot a pair of lists shaped like coefs_ and
-        intercepts_ (sgd: the velocity; adam: first and second moments)."""
+        """Copies the optimizer's state in: for each slot a tuple of lists shaped like the trained
+        parameters, which are all but running averages (sgd: the velocity; adam: first and second
+        moments)."""
         if len(slots) != len(self._states):
             raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
-        for state, (coefs, intercepts) in zip(self._states, slots, strict=True):
-            self._check(coefs, intercepts, ("optimizer state", "optimizer state"))
-            for layer, flat, coef, intercept in zip(
-                self._layers, state, coefs, intercepts, strict=True
-            ):
-                layer.load(flat, coef, intercept)
+        for state, slot in zip(self._states, slots, strict=True):
+            self._check(slot, self._trained_shapes, "optimizer state")
+            for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
+                layer.load(flat, *arrays)
 
     def get_optimizer_state(self):
         """The optimizer's state as new arrays; see `set_optimizer_state`."""
         slots = []
         for state in self._states:
-            coefs = [
-                np.empty(shape, dtype=self.dtype) for shape in itertools.pairwise(self.layer_units)
-            ]
-            intercepts = [np.empty(units, dtype=self.dtype) for units in self.layer_units[1:]]
-            for layer, flat, coef, intercept in zip(
-                self._layers, state, coefs, intercepts, strict=True
-            ):
-                layer.store(flat, coef, intercept)
-            slots.append((coefs, intercepts))
+            slot = tuple(
+                [np.empty(shape, self.dtype) for shape in shapes] for shapes in self._trained_shapes
+            )
+            for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
+                layer.store(flat, *arrays)
+            slots.append(slot)
         return slots
 
     def _plan(self, batch_size, sparse):
@@ -271,6 +330,9 @@ class Network:
         size = sum(layer.parameters.nbytes for layer in self._layers)
         n_shares = 1 << (batch_size // SHARE_ROWS).bit_length() >> 1
         n_shares = min(n_shares, MAX_SHARES)
+        if self.normalization == "batch":  # its moments are those of a whole batch
+            rows = -(-batch_size // self._lanes) * self._lanes
+            return 0, rows, rows
         if n_shares > 1 and n_shares * size <= SHARE_BYTES and not sparse:
             chunk = min(batch_size, SHARE_CHUNK)
             return n_shares, min(-(-chunk // n_shares) + self._lanes, SHARE_BLOCK), chunk
@@ -304,6 +366,7 @@ class Network:
                     "transposed": layer.transposed,
                     "state": [state[i] for state in self._states],
                     "gradient": self._gradients[i] if keep_gradient else None,
+                    "averages": layer.averages,
                 }
                 for i, layer in enumerate(self._layers)
             ],
@@ -316,6 +379,10 @@ class Network:
             chunk_rows=chunk_rows,
             n_threads=self.n_threads,
             sparse=dataset.sparse,
+            normalization=self.normalization,
+            residual=self.residual,
+            dropout=self.dropout,
+            seed=self.seed,
         )
         return self._engines[key]
 
@@ -370,31 +437,28 @@ class Network:
         ----------
         dataset : _core.Dataset
         alpha : float
-        gradient : pair of lists of ndarray
-            Written to: shaped like coefs_ and intercepts_.
+        gradient : tuple of lists of ndarray
+            Written to: shaped like the trained parameters.
 
         Returns
         -------
         float
         """
-        coefs, intercepts = gradient
-        self._check(coefs, intercepts, ("gradient[0]", "gradient[1]"), writable=True)
+        self._check(gradient, self._trained_shapes, "gradient", writable=True)
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, len(order), keep_gradient=True)
         loss, weight = engine.train_pass(
             dataset, order[np.newaxis], len(order), alpha=alpha, step={}, take_steps=False
         )
         squares = 0.0
-        for layer, flat, coef, intercept in zip(
-            self._layers, self._gradients, coefs, intercepts, strict=True
-        ):
+        for flat, (layer, arrays) in zip(self._gradients, self._by_layer(gradient), strict=True):
             weights = layer.weights(flat)
             parameters = layer.weights(layer.parameters)
             # not a dot product: BLAS cuts it up by its number of threads
             squares += float(np.einsum("prv,prv->", parameters, parameters, dtype=np.float64))
             weights += alpha * parameters
             flat /= weight
-            layer.store(flat, coef, intercept)
+            layer.store(flat, *arrays)
         return (loss + 0.5 * alpha * squares) / weight
 
     def predict(self, dataset, rows):

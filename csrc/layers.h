@@ -1,0 +1,283 @@
+/* What a layer does beside its product: dropout, normalization, skips. Included by kernels.h, once for
+ * each type. */
+
+/* ------------------------------------------------------------------------- dropout */
+
+/* Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
+ * Four words that depend on key and counter alone. */
+INLINE void NAME(philox)(uint32_t counter[4], uint32_t key_0, uint32_t key_1) {
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+    UNROLL(16) for (int round = 0; round < 10; round++) {
+        const uint64_t first = (uint64_t)c0 * 0xD2511F53u, second = (uint64_t)c2 * 0xCD9E8D57u;
+        c0 = (uint32_t)(second >> 32) ^ c1 ^ key_0;
+        c1 = (uint32_t)second;
+        c2 = (uint32_t)(first >> 32) ^ c3 ^ key_1;
+        c3 = (uint32_t)first;
+        key_0 += 0x9E3779B9u, key_1 += 0xBB67AE85u;
+    }
+    counter[0] = c0, counter[1] = c1, counter[2] = c2, counter[3] = c3;
+}
+
+/* Eight units take 16 bits each of one call: half a word. */
+INLINE void NAME(noise)(const fastmlp_dropout *dropout, uint64_t step, intptr_t row, size_t group,
+                        uint32_t words[4]) {
+    words[0] = (uint32_t)row, words[1] = (uint32_t)group, words[2] = (uint32_t)step;
+    words[3] = dropout->layer ^ (uint32_t)((uint64_t)row >> 16 & 0xFFFF0000u);
+    NAME(philox)(words, dropout->key[0], dropout->key[1] ^ (uint32_t)(step >> 32));
+}
+
+enum { NAME(NOISE_ROWS) = 64, NAME(GROUP) = 8 };
+#define NOISE_ROWS NAME(NOISE_ROWS)
+#define GROUP NAME(GROUP)
+
+/* x, or nothing of it, for `lanes` units of a group: those from `unit` on of m rows */
+INLINE void NAME(drop)(const size_t lanes, size_t m, const uint32_t *words, size_t unit,
+                       uint32_t threshold, real scale, real *x) {
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < lanes; j++) {
+            const uint32_t word = words[4 * i + (unit + j) / 2];
+            const uint32_t bits = (unit + j) % 2 ? word >> 16 : word & 0xFFFFu;
+            x[i * V + j] = bits < threshold ? R(0) : x[i * V + j] * scale;
+        }
+}
+
+static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout,
+                          uint64_t step, void *h_, void *slope_, size_t panel) {
+    uint32_t words[4 * NOISE_ROWS];
+    const size_t lanes = V < GROUP ? V : GROUP;
+    const real scale = (real)dropout->scale;
+    for (size_t begin = 0; begin < m; begin += NOISE_ROWS) {
+        const size_t some = m - begin < NOISE_ROWS ? m - begin : NOISE_ROWS;
+        for (size_t group = 0; group * GROUP < n; group++) {
+            for (size_t i = 0; i < some; i++)
+                NAME(noise)(dropout, step, rows[begin + i], group, words + 4 * i);
+            for (size_t unit = 0; unit < GROUP && group * GROUP + unit < n; unit += lanes) {
+                const size_t column = group * GROUP + unit;
+                const size_t at = column / V * panel + begin * V + column % V;
+                NAME(drop)(lanes, some, words, unit, dropout->threshold, scale, (real *)h_ + at);
+                if (slope_)
+                    NAME(drop)(lanes, some, words, unit, dropout->threshold, scale,
+                               (real *)slope_ + at);
+            }
+        }
+    }
+}
+
+/* the same of the values of CSR rows, into an array like the matrix's */
+static void NAME(dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *rows,
+                              const fastmlp_dropout *dropout, uint64_t step, void *out) {
+    for (size_t i = 0; i < m; i++)
+        for (int64_t t = x->indptr[rows[i]]; t < x->indptr[rows[i] + 1]; t++) {
+            const size_t unit = x->wide_indices ? (size_t)((const int64_t *)x->indices)[t]
+                                                : (size_t)((const int32_t *)x->indices)[t];
+            uint32_t words[4];
+            NAME(noise)(dropout, step, rows[i], unit / GROUP, words);
+            const uint32_t bits = words[unit % GROUP / 2] >> 16 * (unit % 2) & 0xFFFFu;
+            const double factor = bits < dropout->threshold ? 0 : dropout->scale;
+            if (x->double_data)
+                ((double *)out)[t] = ((const double *)x->data)[t] * factor;
+            else
+                ((float *)out)[t] = (float)(((const float *)x->data)[t] * factor);
+        }
+}
+#undef NOISE_ROWS
+#undef GROUP
+
+/* ------------------------------------------------------------------------- normalization */
+
+#define VARIANCE_EPSILON R(1e-5)
+
+INLINE vec NAME(inverse_deviation)(vec variance) {
+    return broadcast(R(1)) / NAME(square_root)(variance + broadcast(VARIANCE_EPSILON));
+}
+
+static double NAME(moments)(size_t m, size_t n_panels, const intptr_t *rows, const double *weights,
+                            const void *h_, size_t panel, void *moments) {
+    real *mean = moments, *squares = mean + n_panels * V;
+    double total = 0;
+    for (size_t i = 0; i < m; i++)
+        total += weights ? weights[rows[i]] : 1;
+    const real share = total > 0 ? (real)(1 / total) : R(0);
+    for (size_t p = 0; p < n_panels; p++) {
+        const real *h = (const real *)h_ + p * panel;
+        vec sum = {0}, square = {0};
+        for (size_t i = 0; i < m; i++)
+            sum += (weights ? (real)weights[rows[i]] : R(1)) * load(h + i * V);
+        sum *= share;
+        for (size_t i = 0; i < m; i++) {
+            const vec x = load(h + i * V) - sum;
+            square += (weights ? (real)weights[rows[i]] : R(1)) * (x * x);
+        }
+        store(mean + p * V, sum), store(squares + p * V, square);
+    }
+    return total;
+}
+
+/* Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
+ * (1979) */
+static void NAME(combine_moments)(size_t n, size_t n_panels, const double *weights,
+                                  const void *parts_, void *moments) {
+    const real *parts = parts_;
+    real *mean = moments, *variance = mean + n_panels * V;
+    double total = 0;
+    for (size_t u = 0; u < n; u++)
+        total += weights[u];
+    const real share = total > 0 ? (real)(1 / total) : R(0);
+    for (size_t at = 0; at < n_panels * V; at += V) {
+        vec sum = {0}, squares = {0};
+        for (size_t u = 0; u < n; u++)
+            sum += (real)weights[u] * load(parts + 2 * u * n_panels * V + at);
+        sum *= share;
+        for (size_t u = 0; u < n; u++) {
+            const vec x = load(parts + 2 * u * n_panels * V + at) - sum;
+            squares += load(parts + (2 * u + 1) * n_panels * V + at) + (real)weights[u] * (x * x);
+        }
+        store(mean + at, sum), store(variance + at, squares * share);
+    }
+}
+
+static void NAME(running_average)(size_t count, double momentum, const void *now_, void *average_) {
+    const real *now = now_;
+    real *average = average_;
+    for (size_t i = 0; i < count; i++)
+        average[i] += (real)momentum * (now[i] - average[i]);
+}
+
+static void NAME(normalize)(size_t m, size_t n_panels, const void *mean_, const void *variance_,
+                            const void *scale_, const void *shift_, void *x_, void *h_,
+                            size_t panel) {
+    for (size_t p = 0; p < n_panels; p++) {
+        const vec mean = load((const real *)mean_ + p * V);
+        const vec inverse = NAME(inverse_deviation)(load((const real *)variance_ + p * V));
+        const vec scale = load((const real *)scale_ + p * V);
+        const vec shift = load((const real *)shift_ + p * V);
+        real *h = (real *)h_ + p * panel, *x = x_ ? (real *)x_ + p * panel : h;
+        for (size_t i = 0; i < m; i++) {
+            const vec normal = (load(h + i * V) - mean) * inverse;
+            store(x + i * V, normal);
+            store(h + i * V, normal * scale + shift);
+        }
+    }
+}
+
+static void NAME(normalization_sums)(size_t m, size_t n_panels, const void *d_, const void *x_,
+                                     size_t panel, int accumulate, void *scale, void *shift) {
+    for (size_t p = 0; p < n_panels; p++) {
+        const real *d = (const real *)d_ + p * panel, *x = (const real *)x_ + p * panel;
+        vec products = accumulate ? load((real *)scale + p * V) : (vec){0};
+        vec sum = accumulate ? load((real *)shift + p * V) : (vec){0};
+        for (size_t i = 0; i < m; i++) {
+            const vec delta = load(d + i * V);
+            products += delta * load(x + i * V);
+            sum += delta;
+        }
+        store((real *)scale + p * V, products), store((real *)shift + p * V, sum);
+    }
+}
+
+static void NAME(normalize_delta)(size_t m, size_t n_panels, const intptr_t *rows,
+                                  const double *weights, double total, const void *x_,
+                                  const void *variance_, const void *scale_, const void *sums_,
+                                  void *d_, size_t panel) {
+    const real *sums = sums_;
+    for (size_t p = 0; p < n_panels; p++) {
+        const vec factor = NAME(inverse_deviation)(load((const real *)variance_ + p * V)) *
+                           load((const real *)scale_ + p * V);
+        const vec products = load(sums + p * V) * (real)(1 / total);
+        const vec sum = load(sums + (n_panels + p) * V) * (real)(1 / total);
+        const real *x = (const real *)x_ + p * panel;
+        real *d = (real *)d_ + p * panel;
+        for (size_t i = 0; i < m; i++) {
+            const real weight = weights ? (real)weights[rows[i]] : R(1);
+            store(d + i * V,
+                  (load(d + i * V) - weight * (sum + load(x + i * V) * products)) * factor);
+        }
+    }
+}
+
+/* x, of the lanes of panel p that hold one of n units; else zero */
+INLINE vec NAME(known_lanes)(vec x, size_t p, size_t n) {
+    if ((p + 1) * V <= n)
+        return x;
+    for (size_t lane = n - p * V; lane < V; lane++)
+        x[lane] = 0;
+    return x;
+}
+
+static void NAME(normalize_rows)(size_t m, size_t n, const void *scale_, const void *shift_,
+                                 void *x_, void *inverse_, void *h_, size_t panel) {
+    const real *scale = scale_, *shift = shift_;
+    real *h = h_, *x = x_ ? x_ : h_, *inverse = inverse_;
+    const size_t n_panels = (n + V - 1) / V;
+    for (size_t i = 0; i < m; i += MR) {
+        const size_t some = m - i < MR ? m - i : MR;
+        vec sums[MR], squares[MR];
+        for (size_t r = 0; r < MR; r++)
+            sums[r] = squares[r] = (vec){0};
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t r = 0; r < some; r++)
+                sums[r] += load(h + p * panel + (i + r) * V);
+        const vec mean = NAME(sum_lanes)(sums) * (R(1) / (real)n);
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t r = 0; r < some; r++) {
+                vec centred = load(h + p * panel + (i + r) * V) - mean[r];
+                centred = NAME(known_lanes)(centred, p, n);
+                squares[r] += centred * centred;
+            }
+        const vec variance = NAME(sum_lanes)(squares) * (R(1) / (real)n);
+        const vec inverses = NAME(inverse_deviation)(variance);
+        for (size_t r = 0; r < some && inverse; r++)
+            inverse[i + r] = inverses[r];
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t r = 0; r < some; r++) {
+                const size_t at = p * panel + (i + r) * V;
+                const vec normal = NAME(known_lanes)((load(h + at) - mean[r]) * inverses[r], p, n);
+                store(x + at, normal);
+                store(h + at, normal * load(scale + p * V) + load(shift + p * V));
+            }
+    }
+}
+
+static void NAME(normalize_rows_delta)(size_t m, size_t n, const void *scale_, const void *x_,
+                                       const void *inverse_, void *d_, size_t panel) {
+    const real *scale = scale_, *x = x_, *inverse = inverse_;
+    real *d = d_;
+    const size_t n_panels = (n + V - 1) / V;
+    for (size_t i = 0; i < m; i += MR) {
+        const size_t some = m - i < MR ? m - i : MR;
+        vec sums[MR], products[MR];
+        for (size_t r = 0; r < MR; r++)
+            sums[r] = products[r] = (vec){0};
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t r = 0; r < some; r++) {
+                const size_t at = p * panel + (i + r) * V;
+                const vec g = load(d + at) * load(scale + p * V);
+                sums[r] += g, products[r] += g * load(x + at);
+            }
+        const vec sum = NAME(sum_lanes)(sums) * (R(1) / (real)n);
+        const vec product = NAME(sum_lanes)(products) * (R(1) / (real)n);
+        for (size_t p = 0; p < n_panels; p++)
+            for (size_t r = 0; r < some; r++) {
+                const size_t at = p * panel + (i + r) * V;
+                const vec g = load(d + at) * load(scale + p * V);
+                const vec c = (g - sum[r] - load(x + at) * product[r]) * inverse[i + r];
+                store(d + at, NAME(known_lanes)(c, p, n));
+            }
+    }
+}
+#undef VARIANCE_EPSILON
+
+/* ------------------------------------------------------------------------- skips */
+
+static void NAME(add)(size_t count, const void *x_, void *y_) {
+    const real *x = x_;
+    real *y = y_;
+    for (size_t i = 0; i < count; i += V)
+        store(y + i, load(y + i) + load(x + i));
+}
+static void NAME(multiply)(size_t count, const void *x_, void *y_) {
+    const real *x = x_;
+    real *y = y_;
+    for (size_t i = 0; i < count; i += V)
+        store(y + i, load(y + i) * load(x + i));
+}
