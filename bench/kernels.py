@@ -47,7 +47,9 @@ PROTOTYPES = {
     "activation": "np",
     "slope": "npp",
     "output": "npn",
-    "loss": "nnpnppp",
+    "output_slope": "npnp",
+    "chain": "npnp",
+    "loss": "nnpnpppp",
     "step": "npdpppp",
     "sum_arrays": "nnpnp",
     "exponential": "np",
@@ -60,6 +62,13 @@ RETURNS_DOUBLE = "loss", "step", "multiply_adds"
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
 CSR_FEATURES, CSR_ROW = 2048, 64
 COUNT = 16_384  # of elementwise kernels
+
+
+class LossSettings(ctypes.Structure):
+    """fastmlp_loss_settings"""
+
+    names = "delta gamma smoothing"
+    _fields_ = [(name, ctypes.c_double) for name in names.split()] + [("levels", ctypes.c_void_p)]
 
 
 class Step(ctypes.Structure):
@@ -198,16 +207,25 @@ def cases(table, dtype):
 
     n = 1024  # outputs: with 10, the call would take longer than the kernel
     targets = {
-        "log_loss": random_state.randint(n, size=1000).astype(np.int32),
-        "binary_log_loss": random_state.randint(2, size=(1000, n)).astype(np.uint8),
+        "classes": random_state.randint(n, size=1000).astype(np.int32),
+        "labels": random_state.randint(2, size=(1000, n)).astype(np.uint8),
+        "reals": random_state.uniform(0.1, 1, size=(1000, n)).astype(dtype),
     }
+    levels = np.full(n, 0.5)
+    settings = LossSettings(1, 2, 0, levels.ctypes.data)
     for name in _core.LOSSES:
-        y = targets.get(name)
-        y = random_state.uniform(size=(1000, n)).astype(dtype) if y is None else y
+        x = reals(mr, n)
+        args = [mr, n, x, mr, targets[_core.TARGETS[name]], rows, None, ctypes.addressof(settings)]
+        add("loss", args, name, elements=mr * n, in_place=x)
+        made[f"loss {name}"].arrays += [settings, levels]
+    for name in _core.OUTPUTS:
         x = reals(mr, n)
         add("output", [n, x, mr], name, elements=mr * n, in_place=x)
+    for name in table["output_slope"]:
         x = reals(mr, n)
-        add("loss", [mr, n, x, mr, y, rows, None], name, elements=mr * n, in_place=x)
+        add("output_slope", [n, x, mr, reals(mr, n)], name, elements=mr * n, in_place=x)
+    x = reals(mr, n)
+    add("chain", [n, x, mr, reals(mr, n)], elements=mr * n, in_place=x)
 
     step = Step(1 / BATCH, 1e-3, 0.9, 1, 0.9, 0.999, 1e-8)
     for name in _core.OPTIMIZERS:

@@ -28,8 +28,27 @@
     X(relu)                                                                                        \
     X(leaky_relu)                                                                                  \
     X(elu) X(selu) X(gelu) X(silu) X(mish) X(softplus) X(softsign) X(hard_tanh)
-#define FASTMLP_LOSSES(X) /* X(loss, output activation: its canonical inverse link) */             \
-    X(squared_error, identity) X(poisson, exp) X(log_loss, softmax) X(binary_log_loss, logistic)
+#define FASTMLP_OUTPUTS(X) FASTMLP_ACTIVATIONS(X) X(exp) X(softmax)
+/* X(loss, the output activation that is in its kernel, its targets). Any other activation of reals
+ * goes through output_slope; then the deviances stand for poisson and gamma. */
+#define FASTMLP_LOSSES(X)                                                                          \
+    X(squared_error, identity, reals)                                                              \
+    X(absolute_error, identity, reals)                                                             \
+    X(huber, identity, reals)                                                                      \
+    X(log_cosh, identity, reals)                                                                   \
+    X(quantile, identity, reals)                                                                   \
+    X(poisson, exp, reals)                                                                         \
+    X(poisson_deviance, identity, reals)                                                           \
+    X(gamma, exp, reals)                                                                           \
+    X(gamma_deviance, identity, reals)                                                             \
+    X(log_loss, softmax, classes)                                                                  \
+    X(binary_log_loss, logistic, labels)                                                           \
+    X(focal, softmax, classes)                                                                     \
+    X(binary_focal, logistic, labels)                                                              \
+    X(brier, softmax, classes)                                                                     \
+    X(binary_brier, logistic, labels)                                                              \
+    X(hinge, identity, classes)                                                                    \
+    X(binary_hinge, identity, labels)
 #define FASTMLP_OPTIMIZERS(X) /* X(optimizer, arrays of state) */ X(sgd, 1) X(adam, 2)
 #define FASTMLP_SOURCES(X) /* X(NumPy's name, C type) of the arrays that samples are read from */  \
     X(float32, float)                                                                              \
@@ -43,6 +62,8 @@
 
 #define FASTMLP_ENUM(name, ...) FASTMLP_##name,
 enum fastmlp_activation { FASTMLP_ACTIVATIONS(FASTMLP_ENUM) FASTMLP_N_ACTIVATIONS };
+#define FASTMLP_OUTPUT_ENUM(name) FASTMLP_OUTPUT_##name,
+enum fastmlp_output { FASTMLP_OUTPUTS(FASTMLP_OUTPUT_ENUM) FASTMLP_N_OUTPUTS };
 enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM) FASTMLP_N_LOSSES };
 enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM) FASTMLP_N_OPTIMIZERS };
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM) FASTMLP_N_SOURCES };
@@ -58,6 +79,14 @@ typedef struct {
     uint32_t threshold; /* of 16 random bits: below it a unit is dropped */
     double scale;       /* of the others */
 } fastmlp_dropout;
+
+/* What a loss needs beside its arrays. */
+typedef struct {
+    double delta;         /* huber: where it turns from a square to a line */
+    double gamma;         /* focal: exponent */
+    double smoothing;     /* log_loss: share of a target that is spread over all classes */
+    const double *levels; /* quantile: (n), of each output */
+} fastmlp_loss_settings;
 
 /* What one step of an optimizer needs beside its arrays. */
 typedef struct {
@@ -183,14 +212,20 @@ typedef struct {
     void (*add)(size_t count, const void *x, void *y);
     void (*multiply)(size_t count, const void *x, void *y);
 
-    /* mr rows in columns, ldz reals between outputs. output: the loss's output activation, in
-     * place. loss: the same, then z = (output - y) weight, the derivative by the pre-activation;
-     * returns the sum over the first m rows of weight * loss. y by loss: reals (n_samples, n) for
-     * squared_error and poisson, uint8 (n_samples, n) for binary_log_loss, int32 class (n_samples)
-     * for log_loss; sample i is row rows[i] of it, and of weights (NULL: all one). */
-    void (*output[FASTMLP_N_LOSSES])(size_t n, void *z, size_t ldz);
+    /* mr rows in columns, ldz reals between outputs. output: activation, in place. output_slope: the
+     * same, and its derivative in `slopes` (n, mr); NULL for softmax. chain: z *= slopes. */
+    void (*output[FASTMLP_N_OUTPUTS])(size_t n, void *z, size_t ldz);
+    void (*output_slope[FASTMLP_N_OUTPUTS])(size_t n, void *z, size_t ldz, void *slopes);
+    void (*chain)(size_t n, void *z, size_t ldz, const void *slopes);
+
+    /* Of pre-activations z, mr rows in columns: returns the sum over the first m rows of weight *
+     * loss, its own output activation applied, and z becomes that sum's derivative by z. y by the
+     * targets: reals (n_samples, n), uint8 labels (n_samples, n), int32 classes (n_samples); sample
+     * i is row rows[i] of it, and of weights (NULL: all one). Values are sums over the outputs, but
+     * squared_error's, which is their mean (its derivative is the sum's), as in scikit-learn. */
     double (*loss[FASTMLP_N_LOSSES])(size_t m, size_t n, void *z, size_t ldz, const void *y,
-                                     const intptr_t *rows, const double *weights);
+                                     const intptr_t *rows, const double *weights,
+                                     const fastmlp_loss_settings *settings);
 
     /* One step on `count` (a multiple of V) parameters, their summed gradient g and the optimizer's
      * state; the gradient proper is scale (g + l2 w). Returns the sum of squares of w before it. */

@@ -255,8 +255,9 @@ static double NAME(multiply_adds)(size_t n, void *sink) {
 #define GATHER_ENTRY(name, type) [FASTMLP_##name] = NAME(gather_##name),
 #define ACTIVATION_ENTRY(name) [FASTMLP_##name] = NAME(name##_activation),
 #define SLOPE_ENTRY(name) [FASTMLP_##name] = NAME(name##_slope),
-#define OUTPUT_ENTRY(name, output) [FASTMLP_##name] = NAME(output##_output),
-#define LOSS_ENTRY(name, output) [FASTMLP_##name] = NAME(name),
+#define OUTPUT_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output),
+#define OUTPUT_SLOPE_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output_slope),
+#define LOSS_ENTRY(name, output, targets) [FASTMLP_##name] = NAME(name),
 #define STEP_ENTRY(name, slots) [FASTMLP_##name] = NAME(name),
 
 const fastmlp_kernels NAME(kernels) = {
@@ -282,7 +283,9 @@ const fastmlp_kernels NAME(kernels) = {
     .from_columns = NAME(from_columns),
     .activation = {FASTMLP_ACTIVATIONS(ACTIVATION_ENTRY)},
     .slope = {FASTMLP_ACTIVATIONS(SLOPE_ENTRY)},
-    .output = {FASTMLP_LOSSES(OUTPUT_ENTRY)},
+    .output = {FASTMLP_OUTPUTS(OUTPUT_ENTRY)},
+    .output_slope = {FASTMLP_ACTIVATIONS(OUTPUT_SLOPE_ENTRY) OUTPUT_SLOPE_ENTRY(exp)},
+    .chain = NAME(chain),
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
     .dropout = NAME(dropout),
@@ -321,11 +324,15 @@ const fastmlp_kernels NAME(kernels) = {
 #undef INTERLEAVE_LOW
 #undef LN2_HIGH
 #undef LN2_LOW
+#undef LOSS
 #undef LOSS_ENTRY
 #undef MANTISSA_BITS
 #undef OUTPUT_ENTRY
+#undef OUTPUT_SLOPE_ENTRY
 #undef R
 #undef ROUNDER
+#undef SEPARABLE
+#undef SMALLEST_MEAN
 #undef SQUARE_ROOT
 #undef STEP_ENTRY
 #undef TANH_LIMIT

@@ -1,6 +1,30 @@
 /* Output activations and losses. Included by kernels.h, once for each type. */
 
-static void NAME(identity_output)(size_t n, void *z, size_t ldz) { (void)n, (void)z, (void)ldz; }
+/* ------------------------------------------------------------------------- output activations */
+
+#define ACTIVATION_OUTPUT(name)                                                                    \
+    static void NAME(name##_output)(size_t n, void *z_, size_t ldz) {                              \
+        real unused;                                                                               \
+        for (size_t o = 0; o < n; o++) {                                                           \
+            real *z = (real *)z_ + o * ldz;                                                        \
+            for (size_t i = 0; i < MR; i++)                                                        \
+                z[i] = NAME(name)(z[i], &unused);                                                  \
+        }                                                                                          \
+    }                                                                                              \
+    static void NAME(name##_output_slope)(size_t n, void *z_, size_t ldz, void *slopes_) {         \
+        for (size_t o = 0; o < n; o++) {                                                           \
+            real *restrict z = (real *)z_ + o * ldz;                                               \
+            real *restrict slopes = (real *)slopes_ + o * MR;                                      \
+            for (size_t i = 0; i < MR; i++) {                                                      \
+                real slope;                                                                        \
+                z[i] = NAME(name)(z[i], &slope);                                                   \
+                slopes[i] = slope;                                                                 \
+            }                                                                                      \
+        }                                                                                          \
+    }
+FASTMLP_ACTIVATIONS(ACTIVATION_OUTPUT)
+#undef ACTIVATION_OUTPUT
+
 static void NAME(exp_output)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
@@ -8,15 +32,14 @@ static void NAME(exp_output)(size_t n, void *z_, size_t ldz) {
             z[i] = NAME(exp)(z[i]);
     }
 }
-static void NAME(logistic_output)(size_t n, void *z_, size_t ldz) {
-    for (size_t o = 0; o < n; o++) {
-        real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++)
-            z[i] = NAME(sigmoid)(z[i]);
-    }
+static void NAME(exp_output_slope)(size_t n, void *z_, size_t ldz, void *slopes) {
+    NAME(exp_output)(n, z_, ldz);
+    for (size_t o = 0; o < n; o++)
+        __builtin_memcpy((real *)slopes + o * MR, (real *)z_ + o * ldz, MR * sizeof(real));
 }
-static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
-    real *z = z_;
+
+/* log_sum: logarithms of the rows' sums of exp(z), or NULL */
+INLINE void NAME(softmax)(size_t n, real *z, size_t ldz, real *log_sum) {
     real largest[MR], sum[MR];
     for (size_t i = 0; i < MR; i++)
         largest[i] = z[i], sum[i] = 0;
@@ -32,7 +55,27 @@ static void NAME(softmax_output)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++)
         for (size_t i = 0; i < MR; i++)
             z[o * ldz + i] /= sum[i];
+    if (log_sum)
+        for (size_t i = 0; i < MR; i++)
+            log_sum[i] = largest[i] + NAME(log)(sum[i]);
 }
+static void NAME(softmax_output)(size_t n, void *z, size_t ldz) { NAME(softmax)(n, z, ldz, NULL); }
+
+static void NAME(chain)(size_t n, void *z_, size_t ldz, const void *slopes_) {
+    const real *slopes = slopes_;
+    for (size_t o = 0; o < n; o++) {
+        real *z = (real *)z_ + o * ldz;
+        for (size_t i = 0; i < MR; i++)
+            z[i] *= slopes[o * MR + i];
+    }
+}
+
+/* ------------------------------------------------------------------------- losses */
+
+#define LOSS(name)                                                                                 \
+    static double NAME(name)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,             \
+                             const intptr_t *rows, const double *weights,                          \
+                             const fastmlp_loss_settings *settings)
 
 /* Rows beyond m repeat the first with weight zero. */
 INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weights, intptr_t *row,
@@ -49,8 +92,8 @@ INLINE double NAME(total)(size_t m, const real *loss, const real *weight) {
     return sum;
 }
 
-static double NAME(squared_error)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
-                                  const intptr_t *rows, const double *weights) {
+LOSS(squared_error) {
+    (void)settings;
     const real *y = y_;
     intptr_t row[MR];
     real weight[MR], loss[MR] = {0}, target[MR];
@@ -69,8 +112,8 @@ static double NAME(squared_error)(size_t m, size_t n, void *z_, size_t ldz, cons
 }
 
 /* half the deviance, y log(y / exp(z)) - y + exp(z), with y log(y) = 0 at 0 */
-static double NAME(poisson)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
-                            const intptr_t *rows, const double *weights) {
+LOSS(poisson) {
+    (void)settings;
     const real *y = y_;
     intptr_t row[MR];
     real weight[MR], loss[MR] = {0}, target[MR];
@@ -88,19 +131,42 @@ static double NAME(poisson)(size_t m, size_t n, void *z_, size_t ldz, const void
     return NAME(total)(m, loss, weight);
 }
 
+/* A target's part s is spread over all classes, so that no logarithm may be clipped: from z. */
+LOSS(smoothed_log_loss) {
+    const int32_t *y = y_;
+    real *z = z_;
+    const real spread = (real)(settings->smoothing / (double)n), own = R(1 - settings->smoothing);
+    intptr_t row[MR];
+    real weight[MR], loss[MR], log_sum[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t i = 0; i < MR; i++)
+        loss[i] = -own * z[(size_t)y[row[i]] * ldz + i];
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            loss[i] -= spread * z[o * ldz + i];
+    NAME(softmax)(n, z, ldz, log_sum);
+    for (size_t i = 0; i < MR; i++)
+        loss[i] += log_sum[i], z[(size_t)y[row[i]] * ldz + i] -= own;
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            z[o * ldz + i] = (z[o * ldz + i] - spread) * weight[i];
+    return NAME(total)(m, loss, weight);
+}
+
 INLINE real NAME(clip_probability)(real p) {
     p = p < EPSILON ? EPSILON : p;
     return p > R(1) - EPSILON ? R(1) - EPSILON : p;
 }
 
-static double NAME(log_loss)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
-                             const intptr_t *rows, const double *weights) {
+LOSS(log_loss) {
+    if (settings->smoothing != 0)
+        return NAME(smoothed_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
     const int32_t *y = y_;
     real *z = z_;
     intptr_t row[MR];
     real weight[MR], loss[MR];
     NAME(row_weights)(m, rows, weights, row, weight);
-    NAME(softmax_output)(n, z, ldz);
+    NAME(softmax)(n, z, ldz, NULL);
     for (size_t i = 0; i < MR; i++) {
         real *p = z + (size_t)y[row[i]] * ldz + i;
         loss[i] = NAME(clip_probability)(*p);
@@ -115,8 +181,135 @@ static double NAME(log_loss)(size_t m, size_t n, void *z_, size_t ldz, const voi
     return NAME(total)(m, loss, weight);
 }
 
-static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,
-                                    const intptr_t *rows, const double *weights) {
+/* ------------------------------------------------------------------------- output by output */
+
+/* Each is a function of one output z and its target t, that returns the loss and sets its slope. */
+
+#define SEPARABLE(name, type, setting_of_output)                                                   \
+    LOSS(name) {                                                                                   \
+        (void)settings;                                                                            \
+        const type *y = y_;                                                                        \
+        intptr_t row[MR];                                                                          \
+        real weight[MR], loss[MR] = {0}, target[MR];                                               \
+        NAME(row_weights)(m, rows, weights, row, weight);                                          \
+        for (size_t o = 0; o < n; o++) {                                                           \
+            real *z = (real *)z_ + o * ldz;                                                        \
+            const real setting = (real)(setting_of_output);                                        \
+            for (size_t i = 0; i < MR; i++)                                                        \
+                target[i] = y[(size_t)row[i] * n + o];                                             \
+            for (size_t i = 0; i < MR; i++) {                                                      \
+                real slope;                                                                        \
+                loss[i] += NAME(name##_of)(z[i], target[i], setting, &slope);                      \
+                z[i] = slope * weight[i];                                                          \
+            }                                                                                      \
+        }                                                                                          \
+        return NAME(total)(m, loss, weight);                                                       \
+    }
+
+INLINE real NAME(log1p)(real x) { /* for x > -1 */
+    const real y = R(1) + x;
+    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1))); /* what the sum has lost (Kahan) */
+}
+INLINE real NAME(sign)(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x; }
+
+INLINE real NAME(absolute_error_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    *slope = NAME(sign)(z - t);
+    return R(__builtin_fabs(z - t));
+}
+SEPARABLE(absolute_error, real, 0)
+
+INLINE real NAME(huber_of)(real z, real t, real delta, real *slope) {
+    const real d = z - t, distance = R(__builtin_fabs(d));
+    const real square = distance > delta ? delta : distance;
+    *slope = d > delta ? delta : d < -delta ? -delta : d;
+    return square * (distance - R(0.5) * square);
+}
+SEPARABLE(huber, real, settings->delta)
+
+/* log(cosh(d)) is -log(1 - tanh(d)^2) / 2, and beyond 1, where that loses digits,
+ * |d| - log(2) + log(1 + exp(-2 |d|)) */
+INLINE real NAME(log_cosh_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    const real d = z - t, distance = R(__builtin_fabs(d)), e = NAME(exp)(R(-2) * distance);
+    const real tangent = NAME(hyperbolic_tangent)(d);
+    const real log = NAME(log1p)(distance < R(1) ? -tangent * tangent : e);
+    *slope = tangent;
+    return distance < R(1) ? R(-0.5) * log : distance - R(0.69314718055994531) + log;
+}
+SEPARABLE(log_cosh, real, 0)
+
+INLINE real NAME(quantile_of)(real z, real t, real level, real *slope) {
+    const real d = z - t;
+    *slope = d > 0 ? R(1) - level : d < 0 ? -level : d;
+    return d * *slope;
+}
+SEPARABLE(quantile, real, settings->levels[o])
+
+/* half the deviances of a mean that is not zero; and gamma's of a mean of exp(z) */
+#define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12)) /* t / mean^2 is finite */
+INLINE real NAME(poisson_deviance_of)(real mean, real t, real unused, real *slope) {
+    (void)unused;
+    mean = mean < SMALLEST_MEAN ? SMALLEST_MEAN : mean;
+    *slope = R(1) - t / mean;
+    return (t > 0 ? t * (NAME(log)(t) - NAME(log)(mean)) : R(0)) - t + mean;
+}
+SEPARABLE(poisson_deviance, real, 0)
+
+INLINE real NAME(gamma_deviance_of)(real mean, real t, real unused, real *slope) {
+    (void)unused;
+    mean = mean < SMALLEST_MEAN ? SMALLEST_MEAN : mean;
+    *slope = (R(1) - t / mean) / mean;
+    return NAME(log)(mean) - NAME(log)(t) + t / mean - R(1);
+}
+SEPARABLE(gamma_deviance, real, 0)
+
+INLINE real NAME(gamma_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    const real ratio = t * NAME(exp)(-z);
+    *slope = R(1) - ratio;
+    return z - NAME(log)(t) + ratio - R(1);
+}
+SEPARABLE(gamma, real, 0)
+
+INLINE real NAME(smoothed_binary_log_loss_of)(real z, real t, real smoothing, real *slope) {
+    const real target = t * (R(1) - smoothing) + R(0.5) * smoothing;
+    const real tail = NAME(log1p)(NAME(exp)(-R(__builtin_fabs(z))));
+    *slope = NAME(sigmoid)(z) - target;
+    return (z < 0 ? R(0) : z) - target * z + tail;
+}
+SEPARABLE(smoothed_binary_log_loss, uint8_t, settings->smoothing)
+
+/* q = 1 - p by itself, which keeps its digits near zero */
+INLINE real NAME(binary_focal_of)(real z, real t, real gamma, real *slope) {
+    const real sign = t != 0 ? R(1) : R(-1), s = sign * z, e = NAME(exp)(-R(__builtin_fabs(s)));
+    const real p = (s < 0 ? e : R(1)) / (R(1) + e), q = (s < 0 ? R(1) : e) / (R(1) + e);
+    const real log_p = (s < 0 ? s : R(0)) - NAME(log1p)(e);
+    const real power = NAME(exp)(gamma * NAME(log)(q < SMALLEST ? SMALLEST : q));
+    *slope = sign * power * (gamma * p * log_p - q);
+    return -power * log_p;
+}
+SEPARABLE(binary_focal, uint8_t, settings->gamma)
+
+INLINE real NAME(binary_brier_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    const real p = NAME(sigmoid)(z), d = p - t;
+    *slope = d * p * (R(1) - p);
+    return R(0.5) * d * d;
+}
+SEPARABLE(binary_brier, uint8_t, 0)
+
+INLINE real NAME(binary_hinge_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    const real sign = t != 0 ? R(1) : R(-1), slack = R(1) - sign * z;
+    *slope = slack > 0 ? -sign : slack < 0 ? R(0) : slack;
+    return slack < 0 ? R(0) : slack;
+}
+SEPARABLE(binary_hinge, uint8_t, 0)
+
+LOSS(binary_log_loss) {
+    if (settings->smoothing != 0)
+        return NAME(smoothed_binary_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
     const uint8_t *y = y_;
     intptr_t row[MR];
     real weight[MR], loss[MR] = {0}, target[MR];
@@ -132,5 +325,102 @@ static double NAME(binary_log_loss)(size_t m, size_t n, void *z_, size_t ldz, co
             z[i] = (p - t) * weight[i];
         }
     }
+    return NAME(total)(m, loss, weight);
+}
+
+/* ------------------------------------------------------------------------- over all classes */
+
+/* Lin et al., "Focal loss for dense object detection" (2017); the rest is q = 1 - p, which keeps its
+ * digits near zero. dL/dz_j = a (1[j = y] - p_j), a = p dL/dp: at p = 1 a is 0 for any gamma > 0. */
+LOSS(focal) {
+    const int32_t *y = y_;
+    real *z = z_;
+    const real gamma = (real)settings->gamma;
+    intptr_t row[MR];
+    real weight[MR], loss[MR], log_sum[MR], p[MR], rest[MR] = {0}, a[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t i = 0; i < MR; i++)
+        loss[i] = z[(size_t)y[row[i]] * ldz + i];
+    NAME(softmax)(n, z, ldz, log_sum);
+    for (size_t i = 0; i < MR; i++) {
+        real *own = z + (size_t)y[row[i]] * ldz + i;
+        p[i] = *own, *own = 0;
+    }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            rest[i] += z[o * ldz + i];
+    for (size_t i = 0; i < MR; i++) {
+        const real q = rest[i] < SMALLEST ? SMALLEST : rest[i];
+        const real near = NAME(log1p)(p[i] > R(0.5) ? -q : R(0));
+        const real log_p = p[i] > R(0.5) ? near : loss[i] - log_sum[i];
+        const real power = NAME(exp)(gamma * NAME(log)(q));
+        a[i] = power * (gamma * p[i] * (log_p / q) - R(1)) * weight[i];
+        loss[i] = -power * log_p;
+    }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            z[o * ldz + i] *= -a[i];
+    for (size_t i = 0; i < MR; i++)
+        z[(size_t)y[row[i]] * ldz + i] = a[i] * rest[i];
+    return NAME(total)(m, loss, weight);
+}
+
+/* half the squared distance d = p - 1[j = y]; dL/dz = p (d - p . d) */
+LOSS(brier) {
+    (void)settings;
+    const int32_t *y = y_;
+    real *z = z_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR] = {0}, product[MR] = {0}, own[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    NAME(softmax)(n, z, ldz, NULL);
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            product[i] += z[o * ldz + i] * z[o * ldz + i];
+    for (size_t i = 0; i < MR; i++) {
+        const real p = own[i] = z[(size_t)y[row[i]] * ldz + i];
+        loss[i] = R(0.5) * (product[i] - p * p + (R(1) - p) * (R(1) - p));
+        product[i] -= p;
+    }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            z[o * ldz + i] *= (z[o * ldz + i] - product[i]) * weight[i];
+    for (size_t i = 0; i < MR; i++)
+        z[(size_t)y[row[i]] * ldz + i] -= own[i] * weight[i];
+    return NAME(total)(m, loss, weight);
+}
+
+/* Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines"
+ * (2001): max(0, 1 - (z_y - the largest other)) */
+LOSS(hinge) {
+    (void)settings;
+    const int32_t *y = y_;
+    real *z = z_;
+    intptr_t row[MR];
+    real weight[MR], loss[MR], largest[MR], own[MR];
+    integer rival[MR];
+    NAME(row_weights)(m, rows, weights, row, weight);
+    for (size_t i = 0; i < MR; i++) {
+        real *truth = z + (size_t)y[row[i]] * ldz + i;
+        own[i] = *truth, *truth = -R(__builtin_inf());
+        largest[i] = *truth, rival[i] = 0;
+    }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++) {
+            const real other = z[o * ldz + i];
+            const int larger = other > largest[i] || other != other;
+            largest[i] = larger ? other : largest[i];
+            rival[i] = larger ? (integer)o : rival[i];
+        }
+    for (size_t i = 0; i < MR; i++) {
+        const real slack = R(1) - (own[i] - largest[i]);
+        loss[i] = slack < 0 ? R(0) : slack;
+        own[i] = (slack > 0 ? R(1) : slack < 0 ? R(0) : slack) * weight[i];
+    }
+    for (size_t o = 0; o < n; o++)
+        for (size_t i = 0; i < MR; i++)
+            z[o * ldz + i] = rival[i] == (integer)o ? own[i] : R(0);
+    for (size_t i = 0; i < MR; i++)
+        z[(size_t)y[row[i]] * ldz + i] = -own[i];
     return NAME(total)(m, loss, weight);
 }

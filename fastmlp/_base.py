@@ -31,6 +31,7 @@ from ._core import (
     NORMALIZATIONS,
     OPTIMIZERS,
     OUT_ACTIVATIONS,
+    OUTPUTS,
     Dataset,
     Parameters,
     predict,
@@ -46,7 +47,6 @@ from ._version import __version__
 _INTEGERS = [kind + size for kind in "iu" for size in "1248"]
 _X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
 _X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
-_LOSSES = {out_activation: loss for loss, out_activation in OUT_ACTIVATIONS.items()}
 
 
 @contextmanager
@@ -457,14 +457,14 @@ class _BaseMLP(BaseEstimator):
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             X = _float_sparse(X if X.dtype in _X_DTYPES else X.astype(np.float64))
         parameters = self._parameters()
-        if self.out_activation_ not in _LOSSES:
+        if self.out_activation_ not in OUTPUTS:
             raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
         output, finite = predict(
             Dataset(X),
             parameters,
             activations=self._activations(len(self.coefs_))[:-1],
             residual=self.residual,
-            loss=_LOSSES[self.out_activation_],
+            out_activation=self.out_activation_,
             n_threads=effective_n_threads(self.n_threads),
         )
         if plain and not finite:

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t
 cdef extern from "fastmlp.h" nogil:
     enum:
         FASTMLP_N_ACTIVATIONS
+        FASTMLP_N_OUTPUTS
         FASTMLP_N_LOSSES
         FASTMLP_N_OPTIMIZERS
         FASTMLP_N_SOURCES
@@ -18,6 +19,10 @@ cdef extern from "fastmlp.h" nogil:
         uint32_t key[2]
         uint32_t layer, threshold
         double scale
+
+    ctypedef struct fastmlp_loss_settings:
+        double delta, gamma, smoothing
+        const double *levels
 
     ctypedef struct fastmlp_step:
         double scale, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon
@@ -71,9 +76,11 @@ cdef extern from "fastmlp.h" nogil:
         void (**activation)(size_t count, void *h) noexcept nogil
         void (**slope)(size_t count, void *h, void *slope) noexcept nogil
         void (**output)(size_t n, void *z, size_t ldz) noexcept nogil
+        void (**output_slope)(size_t n, void *z, size_t ldz, void *slopes) noexcept nogil
+        void (*chain)(size_t n, void *z, size_t ldz, const void *slopes) noexcept nogil
         double (**loss)(
             size_t m, size_t n, void *z, size_t ldz, const void *y, const intptr_t *rows,
-            const double *weights) noexcept nogil
+            const double *weights, const fastmlp_loss_settings *settings) noexcept nogil
         double (**step)(
             size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
             void *state_1, void *state_2) noexcept nogil
@@ -190,7 +197,9 @@ cdef struct Run:
     const fastmlp_kernels *kernels
     Layer *layers
     size_t n_layers
-    int loss, optimizer
+    int output, loss, optimizer
+    bint chained                        # the output activation is not in the loss's kernel
+    fastmlp_loss_settings loss_settings
     Samples samples
     size_t stride                       # reals between panels of the workspace: (capacity + 1) V
     # small networks: the batch in shares of rows, each with a gradient of its own; 0: none
@@ -220,7 +229,8 @@ cdef struct Run:
     Part *row_parts                     # (n_threads)
     Part *block_parts                   # (n_threads)
     double *squares                     # OUT (n_blocks) sums of squared weights before the step
-    double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows
+    double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows;
+    #                                     predictions: (n_rows / mr), or NULL
     char *scratch                       # (n_threads, scratch_bytes)
     size_t scratch_bytes
     double *clocks                      # OUT (n_threads, N_CLOCK), or NULL

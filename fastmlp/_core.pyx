@@ -35,12 +35,15 @@ cdef extern from *:
     """
     #define FASTMLP_NAME(name, ...) #name,
     static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTMLP_NAME)};
+    static const char *const fastmlp_output_names[] = {FASTMLP_OUTPUTS(FASTMLP_NAME)};
     static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME)};
+    #define FASTMLP_LOSS_OUTPUT(name, output, targets) FASTMLP_OUTPUT_##output,
+    static const int fastmlp_loss_outputs[] = {FASTMLP_LOSSES(FASTMLP_LOSS_OUTPUT)};
+    #define FASTMLP_LOSS_TARGETS(name, output, targets) #targets,
+    static const char *const fastmlp_loss_targets[] = {FASTMLP_LOSSES(FASTMLP_LOSS_TARGETS)};
     static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME)};
     static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME)};
     static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME)};
-    #define FASTMLP_SECOND_NAME(name, second) #second,
-    static const char *const fastmlp_output_names[] = {FASTMLP_LOSSES(FASTMLP_SECOND_NAME)};
     #define FASTMLP_SECOND(name, second) second,
     static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SECOND)};
 
@@ -115,11 +118,13 @@ cdef extern from *:
     }
     """
     const char *const fastmlp_activation_names[]
+    const char *const fastmlp_output_names[]
     const char *const fastmlp_loss_names[]
+    const int fastmlp_loss_outputs[]
+    const char *const fastmlp_loss_targets[]
     const char *const fastmlp_optimizer_names[]
     const char *const fastmlp_source_names[]
     const char *const fastmlp_isa_names[]
-    const char *const fastmlp_output_names[]
     const int fastmlp_optimizer_slots[]
     const char *FASTMLP_COMPILER
     int FASTMLP_OPENMP
@@ -135,7 +140,9 @@ cdef extern from *:
 
 ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
 LOSSES = tuple([fastmlp_loss_names[i].decode() for i in range(FASTMLP_N_LOSSES)])
-OUT_ACTIVATIONS = {LOSSES[i]: fastmlp_output_names[i].decode() for i in range(FASTMLP_N_LOSSES)}
+OUTPUTS = tuple([fastmlp_output_names[i].decode() for i in range(FASTMLP_N_OUTPUTS)])
+OUT_ACTIVATIONS = {LOSSES[i]: OUTPUTS[fastmlp_loss_outputs[i]] for i in range(FASTMLP_N_LOSSES)}
+TARGETS = {LOSSES[i]: fastmlp_loss_targets[i].decode() for i in range(FASTMLP_N_LOSSES)}
 OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])
 OPTIMIZER_SLOTS = {OPTIMIZERS[i]: fastmlp_optimizer_slots[i] for i in range(FASTMLP_N_OPTIMIZERS)}
 SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
@@ -220,7 +227,12 @@ def kernel_table(isa_name, dtype):
         "from_columns": <uintptr_t>k.from_columns,
         "activation": {name: <uintptr_t>k.activation[i] for i, name in enumerate(ACTIVATIONS)},
         "slope": {name: <uintptr_t>k.slope[i] for i, name in enumerate(ACTIVATIONS)},
-        "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(LOSSES)},
+        "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(OUTPUTS)},
+        "output_slope": {
+            name: <uintptr_t>k.output_slope[i] for i, name in enumerate(OUTPUTS)
+            if k.output_slope[i] is not NULL
+        },
+        "chain": <uintptr_t>k.chain,
         "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
         "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
         "sum_arrays": <uintptr_t>k.sum_arrays,
@@ -275,8 +287,8 @@ cdef class Dataset:
     X : ndarray of shape (n_samples, n_features) of a type in ``SOURCES``, or CSR matrix
         with float32 or float64 data and int32 or int64 indices
     y : None or ndarray, C-contiguous
-        What the loss takes: int32 classes (n_samples,) for log_loss, uint8 (n_samples, n_outputs)
-        for binary_log_loss, the network's type (n_samples, n_outputs) otherwise.
+        What the loss takes, by ``TARGETS``: classes are int32 (n_samples,), labels uint8
+        (n_samples, n_outputs), reals of the network's type (n_samples, n_outputs).
     sample_weight : None or float64 ndarray of shape (n_samples,), C-contiguous
 
     Raises
@@ -593,6 +605,28 @@ cdef inline char *columns_of(const Run *run, size_t row, char *scratch, size_t *
     return scratch
 
 
+cdef double take_loss(
+    const Run *run, size_t m, char *z, size_t ldz, const intptr_t *rows, char *slopes,
+) noexcept nogil:
+    """The losses of m rows of pre-activations in columns, summed; z becomes their derivative.
+    slopes (fan_out, mr) is used where the output activation is not the kernel's own."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef size_t fan_out = run.layers[run.n_layers - 1].fan_out
+    if run.chained:
+        k.output_slope[run.output](fan_out, z, ldz, slopes)
+    cdef double loss = k.loss[run.loss](
+        m, fan_out, z, ldz, run.samples.y, rows, run.samples.weights, &run.loss_settings)
+    if run.chained:
+        k.chain(fan_out, z, ldz, slopes)
+    return loss
+
+
+cdef inline size_t columns_bytes(const Run *run) noexcept nogil:
+    # of mr rows of outputs in columns, in whole vectors
+    cdef size_t fan_out = run.layers[run.n_layers - 1].fan_out
+    return in_units(fan_out * run.kernels.mr * run.kernels.real_size, 64) * 64
+
+
 cdef void differentiate_rows(
     const Run *run,
     const intptr_t *rows,       # IN  (m) row numbers
@@ -610,9 +644,8 @@ cdef void differentiate_rows(
     for unit in range(in_units(m, k.mr)):
         i = unit * k.mr
         z = columns_of(run, at + i, scratch, &ldz)
-        losses[unit] = k.loss[run.loss](
-            least(k.mr, m - i), last.fan_out, z, ldz, run.samples.y, rows + i,
-            run.samples.weights)
+        losses[unit] = take_loss(
+            run, least(k.mr, m - i), z, ldz, rows + i, scratch + columns_bytes(run))
         if not last.narrow:
             k.from_columns(last.fan_out, z, last.outputs + (at + i) * vector, run.stride)
     fastmlp_lap(clock, LOSS)
@@ -1105,6 +1138,7 @@ cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept 
     cdef intptr_t numbers[ROW_BLOCK]
     cdef const intptr_t *rows = numbers
     cdef char *z
+    cdef char *copy
     while True:
         row = begin + fastmlp_claim(&run.next_block) * run.row_block
         if row >= end:
@@ -1123,7 +1157,14 @@ cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept 
         for unit in range(in_units(m, k.mr)):
             i = unit * k.mr
             z = columns_of(run, at + i, scratch, &ldz)
-            k.output[run.loss](last.fan_out, z, ldz)
+            if run.row_losses is not NULL:
+                copy = scratch + columns_bytes(run)
+                for o in range(last.fan_out):
+                    memcpy(copy + o * k.mr * k.real_size, z + o * ldz * k.real_size,
+                           k.mr * k.real_size)
+                run.row_losses[(row + i) // k.mr] = take_loss(
+                    run, least(k.mr, m - i), copy, k.mr, rows + i, copy + columns_bytes(run))
+            k.output[run.output](last.fan_out, z, ldz)
             for r in range(least(k.mr, m - i)):
                 for o in range(last.fan_out):
                     if k.real_size == 8:
@@ -1425,7 +1466,7 @@ cdef size_t make_workspace(
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t used = 0, capacity = <size_t>n_threads * run.row_block, i, size
     cdef Layer layer = network.layers[network.n_layers - 1]
-    run.scratch_bytes = in_units(layer.fan_out * k.mr * k.real_size, 64) * 64
+    run.scratch_bytes = columns_bytes(network) * (1 if run.row_losses is NULL else 3)
     run.stride = (capacity + 1) * k.lanes
     run.layers = <Layer *>reserve(memory, &used, network.n_layers * sizeof(Layer))
     run.scratch = reserve(memory, &used, <size_t>n_threads * run.scratch_bytes)
@@ -1442,9 +1483,10 @@ cdef size_t make_workspace(
     return used
 
 
-cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
+cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, losses=None):
     """Outputs (n_rows, fan_out of the last layer) of the rows `order`, or of all where it is None;
-    and whether their inputs were finite. Of `network` the kernels, layers and functions are used,
+    and whether their inputs were finite. Into losses, unless None, go the sums of the weighted
+    losses of every mr rows. Of `network` the kernels, layers and functions are used,
     so several threads may call this with one."""
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t n_rows = dataset.n_samples, row = 0, i, end, at_once
@@ -1456,6 +1498,7 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
         raise ValueError(f"X has {dataset.n_features} features, but the network expects "
                          f"{network.layers[0].fan_in}")
     run.order = NULL
+    run.row_losses = NULL if losses is None else <double *>address(losses)
     if order is not None:
         run.order, n_rows = row_numbers(dataset, order), len(order)
     out = np.empty((n_rows, fan_out), DOUBLE if k.real_size == 8 else FLOAT)
@@ -1467,7 +1510,8 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads):
         work = max(1.0, work * density(dataset))
     n_threads = team_size(
         work * <double>n_rows, PREDICTION_PER_THREAD, n_rows, k.mr, n_threads)
-    at_once = <size_t>max(<double>n_threads * ROW_BLOCK, n_threads * PREDICT_AT_ONCE / work)
+    at_once = <size_t>max(<double>n_threads, n_threads * PREDICT_AT_ONCE / work / ROW_BLOCK)
+    at_once *= ROW_BLOCK  # as all blocks of rows begin at a multiple of mr
     run.samples, run.predictions, run.not_finite = dataset.samples, address(out), False
     run.row_block = least(ROW_BLOCK, in_units(in_units(n_rows, n_threads), k.lanes) * k.lanes)
     memory = <char *>PyMem_Calloc(make_workspace(&run, network, n_threads, dataset.sparse, NULL)
@@ -1518,9 +1562,9 @@ cdef int set_form(
             layer.factor = FASTMLP_times_slope
 
 
-def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_threads,
+def predict(Dataset dataset, Parameters parameters, *, activations, out_activation, int n_threads,
             bint residual=False):
-    """Outputs of all samples, with the loss's output activation.
+    """Outputs of all samples.
 
     Returns
     -------
@@ -1532,7 +1576,7 @@ def predict(Dataset dataset, Parameters parameters, *, activations, loss, int n_
     cdef Run network
     memset(&network, 0, sizeof(Run))
     network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
-    network.loss = LOSSES.index(loss)
+    network.output = OUTPUTS.index(out_activation)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
     set_form(parameters.layers, parameters.n_layers, activations, parameters.normalization, residual)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
@@ -1562,6 +1606,10 @@ cdef class Engine:
     activations : sequence of str
         One a hidden layer.
     loss : str
+    out_activation : str or None
+        None is the loss's own. Any of ``ACTIVATIONS`` and 'exp' goes with targets that are reals.
+    loss_params : dict
+        What the loss takes of delta, gamma, smoothing and quantile (an array of n_outputs levels).
     optimizer : str or None
     dtype : float32 or float64
     capacity : int
@@ -1602,14 +1650,14 @@ cdef class Engine:
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
 
-    def __init__(self, layers, *, activations, loss, optimizer, dtype, capacity, n_shares,
-                 chunk_rows, n_threads, sparse, normalization=None, residual=False, dropout=(),
-                 seed=0):
+    def __init__(self, layers, *, activations, loss, out_activation, loss_params, optimizer,
+                 dtype, capacity, n_shares, chunk_rows, n_threads, sparse, normalization=None,
+                 residual=False, dropout=(), seed=0):
         cdef const fastmlp_kernels *k = DOUBLE_KERNELS if dtype == DOUBLE else FLOAT_KERNELS
         cdef Layer *layer
         cdef size_t i
         self.run.kernels = k
-        self.run.loss = LOSSES.index(loss)
+        self._choose_loss(loss, out_activation, loss_params, layers[-1]["fan_out"])
         self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
         self.run.bias_correction = optimizer == "adam"
         self.n_threads = n_threads
@@ -1619,7 +1667,7 @@ cdef class Engine:
             raise MemoryError
         self.run.layers = self.layers
         memset(self.layers, 0, len(layers) * sizeof(Layer))
-        self._kept = [layers]
+        self._kept.append(layers)
         self.n_parameters = 0
         self.run.normalization = NORMALIZATIONS.index(normalization)
         self.run.fixed_units = normalization is not None
@@ -1663,6 +1711,22 @@ cdef class Engine:
     def __dealloc__(self):
         free(self.layers)
         free(self.blocks)
+
+    def _choose_loss(self, loss, out_activation, loss_params, n_outputs):
+        own = OUT_ACTIVATIONS[loss]
+        self.run.output = OUTPUTS.index(out_activation or own)
+        self.run.chained = OUTPUTS[self.run.output] != own
+        if self.run.chained:
+            if TARGETS[loss] != "reals" or out_activation == "softmax":
+                raise ValueError(f"loss {loss!r} does not go with {out_activation!r} outputs")
+            loss = loss if own == "identity" else f"{loss}_deviance"
+        self.run.loss = LOSSES.index(loss)
+        self.run.loss_settings.delta = loss_params.get("delta", 1)
+        self.run.loss_settings.gamma = loss_params.get("gamma", 2)
+        self.run.loss_settings.smoothing = loss_params.get("smoothing", 0)
+        levels = np.full(n_outputs, loss_params.get("quantile", 0.5), dtype=np.float64)
+        self.run.loss_settings.levels = <const double *>address(levels)
+        self._kept = [levels]
 
     cdef char *_allocate(self, count, dtype) except? NULL:
         array = aligned_zeros(count, dtype)
@@ -1751,9 +1815,8 @@ cdef class Engine:
     def _scratch(self, sparse):
         """Reals that a thread needs: mr rows of outputs in columns, or a block's gradient."""
         cdef const fastmlp_kernels *k = self.run.kernels
-        cdef Layer *last = &self.layers[self.run.n_layers - 1]
         cdef size_t i
-        most = last.fan_out * k.mr
+        most = (2 if self.run.chained else 1) * columns_bytes(&self.run) // k.real_size
         for i in range(self.run.n_blocks):
             rows = self.blocks[i].n_rows + 3  # of the block, its bias, scale and shift
             if self.layers[self.blocks[i].layer].gradient is NULL:
@@ -1762,19 +1825,21 @@ cdef class Engine:
         return most
 
     def _check(self, Dataset dataset):
-        cdef Layer *last = &self.layers[self.run.n_layers - 1]
         if <size_t>dataset.n_features != self.layers[0].fan_in:
             raise ValueError(f"X has {dataset.n_features} features, but the network expects "
                              f"{self.layers[0].fan_in}")
         if dataset.sparse != (self.layers[0].inputs is NULL):
             raise ValueError("this network was laid out for the other kind of X, sparse or dense")
-        y = dataset.y
-        if LOSSES[self.run.loss] == "log_loss":
+        self._check_targets(dataset)
+
+    def _check_targets(self, Dataset dataset):
+        cdef Layer *last = &self.layers[self.run.n_layers - 1]
+        y, targets = dataset.y, TARGETS[LOSSES[self.run.loss]]
+        if targets == "classes":
             fits = y is not None and y.ndim == 1 and <size_t>dataset.largest_class < last.fan_out
         else:
-            binary = LOSSES[self.run.loss] == "binary_log_loss"
             dtype = np.float64 if self.run.kernels.real_size == 8 else np.float32
-            fits = (y is not None and y.dtype == (np.uint8 if binary else dtype)
+            fits = (y is not None and y.dtype == (np.uint8 if targets == "labels" else dtype)
                     and y.shape == (dataset.n_samples, last.fan_out))
         if not fits:
             raise ValueError("y is not what this network's loss and outputs take")
@@ -1909,6 +1974,18 @@ cdef class Engine:
         """Outputs (n_rows, fan_out of the last layer) of the rows `order`."""
         outputs, _ = predict_samples(&self.run, dataset, order, self.n_threads)
         return outputs
+
+    def evaluate(self, Dataset dataset, order):
+        """Sum of the weighted losses of the rows `order`, and their outputs."""
+        self._check_targets(dataset)
+        cdef double[::1] losses = np.zeros(in_units(len(order), self.run.kernels.mr))
+        cdef double total = 0
+        cdef size_t i
+        outputs, _ = predict_samples(
+            &self.run, dataset, order, self.n_threads, np.asarray(losses))
+        for i in range(<size_t>len(losses)):
+            total += losses[i]
+        return total, outputs
 
 
 cdef inline double pace(double before, double now):

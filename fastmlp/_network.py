@@ -165,7 +165,12 @@ class Network:
     activations : sequence of str
         One a hidden layer, of ``_core.ACTIVATIONS``.
     loss : str
-        One of ``_core.LOSSES``; the output activation belongs to it.
+        One of ``_core.LOSSES``.
+    out_activation : str or None
+        One of ``_core.OUTPUTS``; None is the loss's own.
+    loss_params : dict
+        Of the settings delta, gamma, smoothing and quantile (a level for each output) those that
+        the loss takes.
     dtype : float32 or float64
         Of all arithmetic.
     optimizer : {'sgd', 'adam'} or None
@@ -197,6 +202,8 @@ class Network:
         activations,
         loss,
         dtype,
+        out_activation=None,
+        loss_params=None,
         optimizer=None,
         n_threads=1,
         normalization=None,
@@ -210,6 +217,7 @@ class Network:
                 f"layer_units must be two or more positive integers, got {layer_units}"
             )
         self.activations, self.loss, self.optimizer = activations, loss, optimizer
+        self.out_activation, self.loss_params = out_activation, loss_params or {}
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
         self.normalization, self.residual = normalization, residual
@@ -372,6 +380,8 @@ class Network:
             ],
             activations=self.activations,
             loss=self.loss,
+            out_activation=self.out_activation,
+            loss_params=self.loss_params,
             optimizer=self.optimizer,
             dtype=self.dtype,
             capacity=capacity,
@@ -477,3 +487,24 @@ class Network:
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
         return next(iter(self._engines.values())).predict(dataset, rows)  # all have one network
+
+    def evaluate(self, dataset, rows):
+        """Loss and outputs of the network as trained so far, as `predict` computes them.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+            With targets; its weights count.
+        rows : ndarray of intp
+            Row numbers.
+
+        Returns
+        -------
+        loss : float
+            Weighted mean over the rows, without penalty.
+        outputs : ndarray of shape (n_rows, n_outputs)
+        """
+        rows = np.ascontiguousarray(rows, dtype=np.intp)
+        loss, outputs = next(iter(self._engines.values())).evaluate(dataset, rows)
+        weights = dataset.sample_weight
+        return loss / (len(rows) if weights is None else weights[rows].sum()), outputs

@@ -7,15 +7,9 @@ their speed. Every formula is written as in the papers and in scikit-learn, ever
 from itertools import chain, pairwise
 
 import numpy as np
+from fastmlp._core import OUT_ACTIVATIONS
 from scipy.sparse import issparse
-from scipy.special import expit, ndtr, xlogy
-
-OUT_ACTIVATIONS = {
-    "squared_error": "identity",
-    "poisson": "exp",
-    "log_loss": "softmax",
-    "binary_log_loss": "logistic",
-}
+from scipy.special import expit, ndtr
 
 
 def _softmax(z):
@@ -62,19 +56,111 @@ SLOPE = {  # derivative of the activation
     "softplus": expit,
     "softsign": lambda z: 1 / (1 + np.abs(z)) ** 2,
     "hard_tanh": lambda z: (np.abs(z) < 1).astype(z.dtype),
+    "exp": np.exp,
 }
 
 
-def loss_value(loss, y, p, sample_weight=None):
-    """Weighted mean over the rows; y, p: (n, n_outputs), y one-hot for classification."""
-    if loss == "squared_error":
-        return 0.5 * np.average((y - p) ** 2, weights=sample_weight, axis=0).mean()
-    if loss == "poisson":
-        return np.average(xlogy(y, y / p) - y + p, weights=sample_weight, axis=0).sum()
+def xlogy(x, y):
+    """x log(y), 0 where x is; longdouble too, unlike SciPy's."""
+    return x * np.log(np.where(x == 0, 1, y))
+
+
+def _cross_entropy(y, p):
     eps = np.finfo(p.dtype).eps
-    p = np.clip(p, eps, 1 - eps)
-    terms = xlogy(y, p) if loss == "log_loss" else xlogy(y, p) + xlogy(1 - y, 1 - p)
-    return -np.average(terms, weights=sample_weight, axis=0).sum()
+    return -xlogy(y, np.clip(p, eps, 1 - eps))
+
+
+def _true(y, p):
+    """Probability of the true answer, per class or label."""
+    return np.where(y != 0, p, 1 - p)
+
+
+def _hinge(y, z):
+    rival = np.where(y != 0, -np.inf, z).max(axis=1)
+    return np.maximum(0, 1 - ((y * z).sum(axis=1) - rival))
+
+
+def _focal(p, gamma):
+    return -((1 - p) ** gamma) * np.log(p)
+
+
+def _pinball(y, p, quantile):
+    return np.where(y > p, quantile * (y - p), (1 - quantile) * (p - y))
+
+
+def _huber(y, p, delta):
+    d = np.abs(y - p)
+    return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2))
+
+
+def _smoothed(y, smoothing, n_classes):
+    return (1 - smoothing) * y + smoothing / n_classes
+
+
+def row_losses(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0):
+    """Loss of each row, of y and outputs p (n, n_outputs), y one-hot for classes."""
+    if loss.endswith("log_loss"):
+        binary = loss == "binary_log_loss"
+        y = _smoothed(y, smoothing, 2 if binary else p.shape[1])
+        terms = _cross_entropy(y, p) + (_cross_entropy(1 - y, 1 - p) if binary else 0)
+        return terms.sum(axis=1)
+    if loss == "focal":
+        return _focal((y * p).sum(axis=1), gamma)
+    if loss == "hinge":
+        return _hinge(y, p)
+    return {
+        "squared_error": lambda: (y - p) ** 2 / (2 * p.shape[1]),
+        "absolute_error": lambda: np.abs(y - p),
+        "huber": lambda: _huber(y, p, delta),
+        "log_cosh": lambda: np.log(np.cosh(y - p)),
+        "quantile": lambda: _pinball(y, p, quantile),
+        "poisson": lambda: xlogy(y, y / p) - y + p,
+        "gamma": lambda: y / p - np.log(y / p) - 1,
+        "binary_focal": lambda: _focal(_true(y, p), gamma),
+        "brier": lambda: (y - p) ** 2 / 2,
+        "binary_brier": lambda: (y - p) ** 2 / 2,
+        "binary_hinge": lambda: np.maximum(0, 1 - np.where(y != 0, p, -p)),
+    }[loss.removesuffix("_deviance")]().sum(axis=1)
+
+
+def loss_value(loss, y, p, sample_weight=None, **params):
+    """Weighted mean over the rows."""
+    return np.average(row_losses(loss, y, p, **params), weights=sample_weight)
+
+
+def loss_slope(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0):
+    """Derivative of the sum of the losses by the pre-activations, from outputs p: the textbook's
+    derivative by p, times the Jacobian of the output activation where the loss has one."""
+    if loss.endswith("log_loss"):
+        return p - _smoothed(y, smoothing, 2 if loss == "binary_log_loss" else p.shape[1])
+    if loss in ("focal", "brier"):
+        q = (y * p).sum(axis=1, keepdims=True)
+        focal = gamma * (1 - q) ** (gamma - 1) * np.log(q) - (1 - q) ** gamma / q
+        slope = y * focal if loss == "focal" else p - y
+        return p * (slope - (p * slope).sum(axis=1, keepdims=True))
+    if loss == "hinge":
+        rivals = np.where(y != 0, -np.inf, p)
+        active = _hinge(y, p) > 0
+        return active[:, None] * ((rivals == rivals.max(axis=1, keepdims=True)) * 1.0 - y)
+    if loss == "binary_focal":
+        q, sign = _true(y, p), np.where(y != 0, 1, -1)
+        return (
+            sign * p * (1 - p) * (gamma * (1 - q) ** (gamma - 1) * np.log(q) - (1 - q) ** gamma / q)
+        )
+    d, sign = p - y, np.where(y != 0, 1, -1)
+    return {
+        "squared_error": lambda: d,
+        "absolute_error": lambda: np.sign(d),
+        "huber": lambda: np.clip(d, -delta, delta),
+        "log_cosh": lambda: np.tanh(d),
+        "quantile": lambda: (d > 0) * (1 - quantile) - (d < 0) * quantile,
+        "poisson": lambda: d,
+        "poisson_deviance": lambda: 1 - y / p,
+        "gamma": lambda: 1 - y / p,
+        "gamma_deviance": lambda: (1 - y / p) / p,
+        "binary_brier": lambda: d * p * (1 - p),
+        "binary_hinge": lambda: -sign * (sign * p < 1),
+    }[loss]()
 
 
 class NaiveDataset:
@@ -97,10 +183,24 @@ class NaiveDataset:
 class NaiveNetwork:
     """In place of fastmlp's Network; `slots` holds flat lists, coefficients first."""
 
-    def __init__(self, layer_units, *, activations, loss, dtype, optimizer=None, n_threads=1):
+    def __init__(
+        self,
+        layer_units,
+        *,
+        activations,
+        loss,
+        dtype,
+        out_activation=None,
+        loss_params=None,
+        optimizer=None,
+        n_threads=1,
+    ):
         self.layer_units = list(layer_units)
-        self.activations, self.out_activation = activations, FORWARD[OUT_ACTIVATIONS[loss]]
-        self.loss, self.optimizer = loss, optimizer
+        self.activations, own = activations, OUT_ACTIVATIONS[loss]
+        self.loss, self.loss_params, self.optimizer = loss, loss_params or {}, optimizer
+        self.out_activation = out_activation or own
+        if self.out_activation != own and own != "identity":
+            self.loss = f"{loss}_deviance"
         self.dtype, self.n_steps, self.loss_sums = np.dtype(dtype), 0, []
         self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
         self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
@@ -129,21 +229,24 @@ class NaiveNetwork:
         return [self._copied(slot[:n], slot[n:]) for slot in self.slots]
 
     def _forward(self, X):
-        """Inputs of every layer and the outputs; pre-activations of the hidden layers."""
+        """Inputs of every layer and the outputs; pre-activations of every layer."""
         layers, zs = [X], []
         for i, activation in enumerate(self.activations):
             zs.append(layers[-1] @ self.coefs[i] + self.intercepts[i])
             layers.append(FORWARD[activation](zs[-1]).astype(self.dtype))
-        layers.append(self.out_activation(layers[-1] @ self.coefs[-1] + self.intercepts[-1]))
+        zs.append(layers[-1] @ self.coefs[-1] + self.intercepts[-1])
+        layers.append(FORWARD[self.out_activation](zs[-1]))
         return layers, zs
 
     def _backprop(self, X, y, sample_weight, alpha):
         """Loss and gradients (coefficients first, then intercepts) of one batch."""
         layers, zs = self._forward(X)
         total = len(X) if sample_weight is None else sample_weight.sum()
-        loss = loss_value(self.loss, y, layers[-1], sample_weight)
+        loss = loss_value(self.loss, y, layers[-1], sample_weight, **self.loss_params)
         loss += 0.5 * alpha * sum((w**2).sum() for w in self.coefs) / total
-        delta = layers[-1] - y
+        delta = loss_slope(self.loss, y, layers[-1], **self.loss_params)
+        if self.out_activation != OUT_ACTIVATIONS[self.loss]:
+            delta = delta * SLOPE[self.out_activation](zs[-1])
         if sample_weight is not None:
             delta = delta * sample_weight[:, None]
         coef_grads, intercept_grads = [], []

@@ -38,13 +38,21 @@ SIGNATURES = {
     "activation": (None, [SIZE, POINTER]),
     "slope": (None, [SIZE, POINTER, POINTER]),
     "output": (None, [SIZE, POINTER, SIZE]),
-    "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER]),
+    "output_slope": (None, [SIZE, POINTER, SIZE, POINTER]),
+    "chain": (None, [SIZE, POINTER, SIZE, POINTER]),
+    "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER, POINTER]),
     "step": (DOUBLE, [SIZE, POINTER, DOUBLE, POINTER, POINTER, POINTER, POINTER]),
     "sum_arrays": (None, [SIZE, SIZE, POINTER, SIZE, POINTER]),
     "exponential": (None, [SIZE, POINTER]),
     "logarithm": (None, [SIZE, POINTER]),
     "multiply_adds": (DOUBLE, [SIZE, POINTER]),
 }
+
+
+class LossSettings(ctypes.Structure):
+    """fastmlp_loss_settings"""
+
+    _fields_ = [("delta", DOUBLE), ("gamma", DOUBLE), ("smoothing", DOUBLE), ("levels", POINTER)]
 
 
 class Step(ctypes.Structure):

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 
 from fastmlp import _core
-from naive import FORWARD, OUT_ACTIVATIONS, SLOPE, loss_value
-from panels import SIGNATURES, Csr, Step, tables
+from naive import FORWARD, SLOPE, loss_slope, loss_value
+from panels import SIGNATURES, Csr, LossSettings, Step, tables
 
 TABLES = tables()
 SOURCES = ["float32", "float64", "bool"]
@@ -322,7 +322,32 @@ def test_nan_passes_through_activations(kernels, activation):
     assert np.isnan(h).all()
 
 
-LOSS_CASES = list(itertools.product(_core.LOSSES, (False, True)))
+# loss -> settings, where the default is not all
+LOSS_PARAMS = {
+    "huber": [{"delta": 0.7}, {"delta": 3.0}],
+    "focal": [{"gamma": gamma} for gamma in (0.0, 0.5, 1.0, 2.0)],
+    "binary_focal": [{"gamma": gamma} for gamma in (0.0, 0.5, 1.0, 2.0)],
+    "log_loss": [{}, {"smoothing": 0.3}],
+    "binary_log_loss": [{}, {"smoothing": 0.3}],
+    "quantile": [{"quantile": 0.1}],
+}
+LOSS_CASES = [
+    (loss, params, weighted)
+    for loss in _core.LOSSES
+    for params in LOSS_PARAMS.get(loss, [{}])
+    for weighted in (False, True)
+]
+
+
+def loss_settings(n, params):
+    levels = np.full(n, params.get("quantile", 0.5))
+    if n > 1:
+        levels[1::2] = 0.8  # each output has its own
+    settings = LossSettings(
+        params.get("delta", 1.0), params.get("gamma", 2.0), params.get("smoothing", 0.0)
+    )
+    settings.levels = levels.ctypes.data
+    return settings, levels
 
 
 def loss_case(kernels, loss, m, n, weighted):
@@ -331,55 +356,75 @@ def loss_case(kernels, loss, m, n, weighted):
     n_samples = 2 * m + 3
     rows = rng.permutation(n_samples)[:m].astype(np.intp)
     z = (3 * rng.standard_normal((m, n))).astype(kernels.dtype)
-    if loss == "log_loss":
+    if _core.TARGETS[loss] == "classes":
         y = rng.randint(0, n, n_samples).astype(np.int32)
         targets = np.eye(n)[y[rows]]
-    elif loss == "binary_log_loss":
+    elif _core.TARGETS[loss] == "labels":
         y = rng.randint(0, 2, (n_samples, n)).astype(np.uint8)
         targets = y[rows].astype(float)
     else:
         y = np.abs(np.round(2 * rng.standard_normal((n_samples, n))))
+        y += "gamma" in loss
         y = y.astype(kernels.dtype)
         targets = y[rows].astype(float)
+    if loss.endswith("deviance"):
+        z = np.exp(z)
     weights = rng.uniform(0, 3, n_samples) * (rng.uniform(size=n_samples) > 0.2)
     return z, y, targets, rows, weights if weighted else None
 
 
-@pytest.mark.parametrize("loss, weighted", LOSS_CASES)
-def test_loss_and_its_derivative(kernels, loss, weighted):
+@pytest.mark.parametrize("loss, params, weighted", LOSS_CASES)
+def test_loss_and_its_derivative(kernels, loss, params, weighted):
     mr = kernels.mr
     for m, n, gap in itertools.product(range(1, mr + 1), (1, 2, 3, 10, 17), (0, 5)):
         z, y, targets, rows, weights = loss_case(kernels, loss, m, n, weighted)
         ldz = mr + gap
         columns = kernels.zeros(n, ldz)
         columns[:, :m], columns[:, mr:] = z.T, 7
-        total = kernels.call("loss", m, n, columns, ldz, y, rows, weights, entry=loss)
+        settings, levels = loss_settings(n, params)
+        own = {"quantile": levels} if loss == "quantile" else params
+        arguments = columns, ldz, y, rows, weights, settings
+        total = kernels.call("loss", m, n, *arguments, entry=loss)
         w = np.ones(m) if weights is None else weights[rows]
-        p = FORWARD[OUT_ACTIVATIONS[loss]](z.astype(float))
+        p = FORWARD[_core.OUT_ACTIVATIONS[loss]](z.astype(np.longdouble))
         tolerance = 100 * np.finfo(kernels.dtype).eps
         if w.sum():
             # clips where the type clips
             eps = np.finfo(kernels.dtype).eps
-            clipped = np.clip(p, eps, 1 - eps) if "log_loss" in loss else p
-            expected = w.sum() * loss_value(loss, targets, clipped, w)
-            np.testing.assert_allclose(total, expected, rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(
-            columns[:, :m].T, (p - targets) * w[:, None], rtol=tolerance, atol=tolerance
-        )
+            clipped = np.clip(p, eps, 1 - eps) if params == {} and "log_loss" in loss else p
+            expected = w.sum() * loss_value(loss, targets, clipped, w, **own)
+            np.testing.assert_allclose(total, float(expected), rtol=tolerance, atol=tolerance)
+        if n > 1 or _core.TARGETS[loss] != "classes":  # of one class all is zero
+            expected = loss_slope(loss, targets, p, **own) * w[:, None]
+            scale = max(1, float(np.abs(expected).max()))
+            np.testing.assert_allclose(
+                columns[:, :m].T, expected.astype(float), rtol=tolerance, atol=tolerance * scale
+            )
+        else:
+            np.testing.assert_allclose(columns[:, :m], 0, atol=tolerance)
         assert (columns[:, mr:] == 7).all()
 
 
-@pytest.mark.parametrize("loss", _core.LOSSES)
-def test_output(kernels, loss):
+@pytest.mark.parametrize("output", _core.OUTPUTS)
+def test_output_and_its_slope(kernels, output):
     mr = kernels.mr
     for n, gap in itertools.product((1, 2, 3, 10, 17), (0, 5)):
         z = 5 * draw(kernels, mr, n)
         columns = kernels.zeros(n, mr + gap)
-        columns[:, :mr] = z.T
-        kernels.call("output", n, columns, mr + gap, entry=loss)
-        expected = FORWARD[OUT_ACTIVATIONS[loss]](z.astype(float))
+        columns[:, :mr], columns[:, mr:] = z.T, 7
+        again, slopes = kernels.aligned(columns), kernels.zeros(n, mr)
+        kernels.call("output", n, columns, mr + gap, entry=output)
+        expected = FORWARD[output](z.astype(float))
         rtol = 40 * np.finfo(kernels.dtype).eps
-        np.testing.assert_allclose(columns[:, :mr].T, expected, rtol=rtol)
+        np.testing.assert_allclose(columns[:, :mr].T, expected, rtol=rtol, atol=rtol)
+        if output == "softmax":
+            continue
+        kernels.call("output_slope", n, again, mr + gap, slopes, entry=output)
+        np.testing.assert_array_equal(again, columns)
+        assert_near(kernels, slopes.T, SLOPE[output](z.astype(float)), terms=expected.max())
+        kernels.call("chain", n, again, mr + gap, slopes)
+        np.testing.assert_array_equal(again[:, :mr], columns[:, :mr] * slopes)
+        assert (again[:, mr:] == 7).all()
 
 
 @pytest.mark.parametrize("size", [1e4, 1e30])
@@ -388,7 +433,7 @@ def test_softmax_of_huge_numbers(kernels, size):
     z = np.array([[size, -size, 0], [size, size, size], [-size, -size, 0]])
     columns = kernels.zeros(3, kernels.mr)
     columns[:, : min(3, kernels.mr)] = z[: kernels.mr].T
-    kernels.call("output", 3, columns, kernels.mr, entry="log_loss")
+    kernels.call("output", 3, columns, kernels.mr, entry="softmax")
     expected = np.array([[1, 0, 0], [1 / 3] * 3, [0, 0, 1]])[: kernels.mr]
     assert_near(kernels, columns[:, : len(expected)].T, expected)
 
