@@ -90,7 +90,7 @@ def _is_stochastic(estimator):
 class _BaseMLP(BaseEstimator):
     """What the classifier and the regressor share.
 
-    A subclass has the methods `_encode_y` and `_validation_score`, and the property
+    A subclass has the methods `_check_loss`, `_encode_y` and `_validation_score`, and the property
     `_training_loss`, known once y is encoded.
     """
 
@@ -226,7 +226,9 @@ class _BaseMLP(BaseEstimator):
                 y = column_or_1d(y, warn=True)
 
             dtype = self._computing_dtype(X, fresh)
+            settings = self._check_loss(incremental)
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
+            sample_weight = self._weigh_classes(y, sample_weight)
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
             n_layers = len(layer_units) - 1
             activations = self._activations(n_layers)[:-1]
@@ -253,6 +255,8 @@ class _BaseMLP(BaseEstimator):
                 layer_units,
                 activations=activations,
                 loss=loss,
+                out_activation=self._out_activation,
+                loss_params=settings,
                 dtype=dtype,
                 optimizer=self.solver if stochastic else None,
                 n_threads=effective_n_threads(self.n_threads),
@@ -268,7 +272,7 @@ class _BaseMLP(BaseEstimator):
                 batch_size = clipped_batch_size(self.batch_size, len(order))
             network.prepare(dataset, batch_size, whole_gradient=not stochastic)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
-            self.out_activation_ = OUT_ACTIVATIONS[loss]
+            self.out_activation_ = self._out_activation
             for name in PARAMETERS:
                 vars(self).pop(name, None)
             vars(self).update(zip(PARAMETERS, parameters, strict=False))
@@ -292,6 +296,14 @@ class _BaseMLP(BaseEstimator):
                 " values and need to be preprocessed."
             )
         return self
+
+    @property
+    def _out_activation(self):
+        return OUT_ACTIVATIONS[self._training_loss]
+
+    def _weigh_classes(self, y, sample_weight):
+        """The weights of the samples, of encoded y, with those of their classes."""
+        return sample_weight
 
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes

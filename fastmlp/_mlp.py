@@ -4,9 +4,9 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_array
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -18,6 +18,14 @@ from sklearn.utils.multiclass import (
 from . import _docs
 from ._base import _BaseMLP, _is_stochastic
 from ._core import ACTIVATIONS
+from ._losses import (
+    CLASSIFIER_LOSSES,
+    POSITIVE,
+    REGRESSOR_LOSSES,
+    class_weights,
+    classifier_kernel,
+    loss_settings,
+)
 
 
 def _plain_classes(y):
@@ -37,6 +45,21 @@ def _fitted_binarizer(y):
     binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
     binarizer.sparse_input_, binarizer.classes_ = False, classes
     return binarizer
+
+
+def _has_probabilities(estimator):
+    if estimator.loss == "hinge":
+        raise AttributeError("probability estimates are not available for loss='hinge'")
+    return True
+
+
+def _has_decision_function(estimator):
+    if estimator.loss != "hinge":
+        raise AttributeError(
+            f"decision_function is only available for loss='hinge'. loss={estimator.loss!r} has"
+            " predict_proba."
+        )
+    return True
 
 
 class MLPClassifier(ClassifierMixin, _BaseMLP):
@@ -81,7 +104,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     _parameter_constraints: dict = {
         **_BaseMLP._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "loss": [StrOptions({"log_loss", "focal", "squared_error", "hinge"})],
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -190,7 +213,36 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     @property
     def _training_loss(self):
-        return "log_loss" if self._label_binarizer.y_type_ == "multiclass" else "binary_log_loss"
+        return classifier_kernel(self.loss, self._label_binarizer.y_type_ == "multiclass")
+
+    def _check_loss(self, incremental):
+        """The settings of the loss; a ValueError where parameters do not go together."""
+        if self.label_smoothing and self.loss != "log_loss":
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing} is for loss='log_loss' only, got"
+                f" loss={self.loss!r}."
+            )
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use"
+                " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
+                " In place of y you can use a large enough sample of the full training set target"
+                " to properly estimate the class frequency distributions. Pass the resulting"
+                " weights as the class_weight parameter."
+            )
+        settings = loss_settings(self.loss, self.loss_params)
+        return {**settings, "smoothing": self.label_smoothing}
+
+    def _weigh_classes(self, y, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        numbers = y if self._label_binarizer.y_type_.startswith("multilabel") else y.ravel()
+        weights = class_weights(self.class_weight, numbers, self.classes_, sample_weight)
+        if sample_weight is not None:
+            weights *= sample_weight
+        if not weights.any():
+            raise ValueError("class_weight leaves no sample with a weight other than zero.")
+        return weights
 
     def _check_classes(self, y, incremental, classes):
         """Set the classes, or check that those of y are among them: scikit-learn's rules."""
@@ -231,11 +283,16 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             return y.astype(np.int32), len(self.classes_)
         return y.astype(np.uint8).reshape(-1, 1), 1
 
+    @property
+    def _threshold(self):
+        """Outputs above it mean yes, of a binary y or a label."""
+        return 0.0 if self.out_activation_ == "identity" else 0.5
+
     def _validation_score(self, y, output, sample_weight):
         if y.ndim == 1:
             correct = output.argmax(axis=1) == y
         else:
-            correct = ((output > 0.5) == y).all(axis=1)
+            correct = ((output > self._threshold) == y).all(axis=1)
         return float(np.average(correct, weights=sample_weight))
 
     @available_if(_is_stochastic)
@@ -291,15 +348,44 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             The most probable class; for multilabel, 1 where the probability is
-            above 0.5.
+            above 0.5. With ``loss='hinge'`` the greatest decision value, 1 where
+            it is above 0.
         """
         output, binarizer = self._forward(X), self._label_binarizer
         if binarizer.y_type_ == "multiclass":
             return binarizer.classes_.take(output.argmax(axis=1), mode="clip")
         if binarizer.y_type_ == "binary":
-            return binarizer.classes_.take(output[:, 0] > 0.5, mode="clip")  # of one class, that
-        return binarizer.inverse_transform(output)
+            return binarizer.classes_.take(output[:, 0] > self._threshold, mode="clip")
+        return binarizer.inverse_transform(output, threshold=self._threshold)
 
+    @available_if(_has_decision_function)
+    def decision_function(self, X):
+        """Values of the linear outputs. Only with ``loss='hinge'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Above 0 for the second of two classes, or for a label; else the
+            greatest is that of the class predicted. In the network's floating
+            point type.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+        >>> clf = MLPClassifier((8,), loss="hinge", solver="lbfgs", random_state=0)
+        >>> clf.fit(X, y).decision_function([[0.0], [3.0]]) > 0
+        array([False,  True])
+        """
+        output = self._forward(X)
+        return output.ravel() if output.shape[1] == 1 else output
+
+    @available_if(_has_probabilities)
     def predict_proba(self, X):
         """Probabilities of the classes.
 
@@ -331,6 +417,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             np.clip(output, info.tiny, 1 - info.epsneg, out=output)
         return output
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X):
         """Logarithms of the probabilities of the classes.
 
@@ -393,14 +480,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     _parameter_constraints: dict = {
         **_BaseMLP._parameter_constraints,
-        "loss": [
-            StrOptions(
-                {
-                    *("squared_error", "poisson", "gamma", "absolute_error", "huber"),
-                    *("log_cosh", "quantile"),
-                }
-            )
-        ],
+        "loss": [StrOptions(set(REGRESSOR_LOSSES))],
         "out_activation": [StrOptions({"auto", "exp", *ACTIVATIONS})],
     }
 
@@ -516,6 +596,23 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     def _training_loss(self):
         return self.loss
 
+    @property
+    def _out_activation(self):
+        return super()._out_activation if self.out_activation == "auto" else self.out_activation
+
+    def _check_loss(self, incremental):
+        """The settings of the loss; a ValueError where parameters do not go together."""
+        if self.loss in ("poisson", "gamma") and self.out_activation not in ("auto", *POSITIVE):
+            raise ValueError(
+                f"loss={self.loss!r} needs positive predictions, and"
+                f" out_activation={self.out_activation!r} may give others; choose from"
+                f" {('auto', *POSITIVE)}."
+            )
+        settings = loss_settings(self.loss, self.loss_params)
+        levels = settings.get("quantile", ())
+        self._levels = levels if len(levels) > 1 else None
+        return settings
+
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the targets in the computing type, of shape (n, n_outputs); and n_outputs."""
         # again, because a number may be too large for float32
@@ -524,13 +621,38 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=self)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError("loss='poisson' requires non-negative y.")
-        y = np.require(y.reshape(len(y), -1), requirements="CA")
+        if self.loss == "gamma" and (y <= 0).any():
+            raise ValueError("loss='gamma' requires strictly positive y.")
+        y = y.reshape(len(y), -1)
+        if self._levels is not None:
+            if y.shape[1] > 1:
+                raise ValueError(
+                    f"Several levels of loss='quantile' are for a single target, got"
+                    f" {y.shape[1]} targets."
+                )
+            y = np.repeat(y, len(self._levels), axis=1)
+        y = np.require(y, requirements="CA")
         return y, y.shape[1]
+
+    def _sort_levels(self, output):
+        """Outputs with those of several levels in order, so that quantiles do not cross."""
+        several = getattr(self, "_levels", None) is not None  # older pickles have none
+        return np.sort(output, axis=1) if several else output
 
     def _validation_score(self, y, output, sample_weight):
         if not np.isfinite(output).all():
             return np.nan
+        output = self._sort_levels(output)
+        if self._levels is not None:
+            return self._levels_score(y[:, 0], output, sample_weight)
         return r2_score(y, output, sample_weight=sample_weight)
+
+    def _levels_score(self, y, output, sample_weight):
+        scores = [
+            d2_pinball_score(y, output[:, i], sample_weight=sample_weight, alpha=level)
+            for i, level in enumerate(self._levels)
+        ]
+        return float(np.mean(scores))
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -573,7 +695,49 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the network's floating point type.
+            In the network's floating point type. For several levels of the
+            quantile loss, an output each, increasing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp import MLPRegressor
+        >>> X = np.linspace(0, 1, 200)[:, np.newaxis]
+        >>> y = X[:, 0] + np.random.RandomState(0).uniform(-1, 1, 200)
+        >>> reg = MLPRegressor("quantile", (20,), loss_params={"quantile": [0.1, 0.9]},
+        ...                    max_iter=500, random_state=0).fit(X, y)
+        >>> interval = reg.predict(X)
+        >>> interval.shape
+        (200, 2)
+        >>> inside = (interval[:, 0] < y) & (y < interval[:, 1])
+        >>> bool(0.7 < inside.mean() < 0.9)
+        True
         """
-        output = self._forward(X)
+        output = self._sort_levels(self._forward(X))
         return output.ravel() if output.shape[1] == 1 else output
+
+    def score(self, X, y, sample_weight=None):
+        """R2 of the predictions, as of any regressor of scikit-learn's.
+
+        For several levels of the quantile loss the mean over the levels of
+        :func:`sklearn.metrics.d2_pinball_score`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            1 at best.
+        """
+        if getattr(self, "_levels", None) is None:
+            return super().score(X, y, sample_weight)
+        return self._levels_score(column_or_1d(y), self.predict(X), sample_weight)
