@@ -173,8 +173,8 @@ cdef struct Layer:
     char *variance
     char *normalized                    # as outputs: before scale and shift
     char *inverse                       # (capacity) layer normalization: 1 / deviation of each row
-    char *moments                       # (n_threads, 2, n_panels, V) of the batch, mean and variance
-    char *sums                          # (n_threads, 2, n_panels, V) gradients of scale and shift
+    char *moments                       # (n_threads, 2, n_panels, V) the batch's mean, variance
+    char *sums                          # (n_threads, 2, n_panels, V) gradients of scale, shift
     char *row_moments                   # (row units, 2, n_panels, V) before they are combined
     char *row_sums                      # likewise
     bint residual                       # adds its inputs to its outputs

@@ -726,8 +726,8 @@ cdef void batch_normalized_rows(
     char *scratch,
     double *clock,
 ) noexcept nogil:
-    """A batch forward and back, layer by layer: each is normalized by moments of the whole batch, so
-    the threads meet at each, forward and back. The rows are cut into units that do not depend on
+    """A batch forward and back, layer by layer: each is normalized by moments of the whole batch,
+    so the threads meet at each, forward and back. The rows are cut into units that do not depend on
     the number of threads, and the units' sums are added in order, by every thread for itself."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t n_units = in_units(n_rows, ROW_BLOCK), real = k.real_size
@@ -1537,7 +1537,7 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
 cdef int set_form(
     Layer *layers, size_t n_layers, activations, int normalization, bint residual,
 ) except -1:
-    """Gives each hidden layer its activation, normalization, skip and factor of its deltas. The last
+    """Gives each hidden layer its activation, normalization, skip and factor of deltas. The last
     layer has none: its activation is the loss's."""
     cdef size_t i
     cdef Layer *layer
@@ -1578,14 +1578,17 @@ def predict(Dataset dataset, Parameters parameters, *, activations, out_activati
     network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
     network.output = OUTPUTS.index(out_activation)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
-    set_form(parameters.layers, parameters.n_layers, activations, parameters.normalization, residual)
+    set_form(parameters.layers, parameters.n_layers, activations, parameters.normalization,
+             residual)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
     return predict_samples(&network, dataset, None, n_threads)
 
 
 # ------------------------------------------------------------------------------ the engine
 
-cdef int set_dropout(fastmlp_dropout *dropout, double rate, uint32_t layer, uint64_t seed) except -1:
+cdef int set_dropout(
+    fastmlp_dropout *dropout, double rate, uint32_t layer, uint64_t seed,
+) except -1:
     """A rate in units of 1 / 65536, which is what 16 random bits can do; not all of the units."""
     dropout.threshold = <uint32_t>min(65535.0, round(65536 * rate))
     dropout.scale = 65536 / (65536.0 - dropout.threshold)
