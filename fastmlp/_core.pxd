@@ -238,6 +238,7 @@ cdef struct Run:
     double *losses                      # OUT (n_epochs) sums over batches of loss * rows
     int arrived                         # threads at the meeting under way, and meetings held
     unsigned meetings
+    unsigned pieces                     # done of a slice, where one thread at a time is at it
     # predictions
     size_t next_block                   # the first that no thread has taken
     size_t row_block                    # rows of a block

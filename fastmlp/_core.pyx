@@ -98,23 +98,31 @@ cdef extern from *:
 
     static inline void fastmlp_set(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
 
-    /* Waits until all n threads of a team have come here. Some 50 us of turning, then naps: a core
-     * left idle goes to the thread we wait for, if another process has taken its own. OpenMP's
-     * barrier turns for milliseconds: with one other process on two cores, digits trained 45 times
-     * slower with it than with this. */
+    /* Waits until others have counted to n. Some 50 us of turning, then naps: a core left idle goes
+     * to the thread we wait for, if another process has taken its own. */
+    static inline void fastmlp_await(const unsigned *count, unsigned n) {
+        int turns = 2000;
+        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != n) {
+            if (turns-- > 0) FASTMLP_PAUSE();
+            else fastmlp_nap();
+        }
+    }
+
+    static inline void fastmlp_count(unsigned *count, unsigned n) {
+        __atomic_store_n(count, n, __ATOMIC_RELEASE);
+    }
+
+    /* Waits until all n threads of a team have come here. OpenMP's barrier turns for milliseconds
+     * instead: that is far slower where another process has taken a core. */
     static inline void fastmlp_meet(int *arrived, unsigned *meetings, int n) {
         if (n == 1) return;
         unsigned meeting = __atomic_load_n(meetings, __ATOMIC_RELAXED);
         if (__atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL) == n) {
             __atomic_store_n(arrived, 0, __ATOMIC_RELAXED);
-            __atomic_store_n(meetings, meeting + 1, __ATOMIC_RELEASE);
+            fastmlp_count(meetings, meeting + 1);
             return;
         }
-        int turns = 2000;
-        while (__atomic_load_n(meetings, __ATOMIC_ACQUIRE) == meeting) {
-            if (turns-- > 0) FASTMLP_PAUSE();
-            else fastmlp_nap();
-        }
+        fastmlp_await(meetings, meeting + 1);
     }
     """
     const char *const fastmlp_activation_names[]
@@ -131,6 +139,8 @@ cdef extern from *:
     void fastmlp_lap(double *clock, int phase) noexcept nogil
     size_t fastmlp_claim(size_t *next) noexcept nogil
     void fastmlp_set(bint *flag) noexcept nogil
+    void fastmlp_await(const unsigned *count, unsigned n) noexcept nogil
+    void fastmlp_count(unsigned *count, unsigned n) noexcept nogil
     void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
     int fastmlp_team_size() noexcept nogil
     int fastmlp_max_threads() noexcept nogil
@@ -420,6 +430,7 @@ cdef enum:
     NO_NORMALIZATION = 0
     BATCH_NORMALIZATION = 1
     LAYER_NORMALIZATION = 2
+    PIECES = 8          # of a slice, where threads take whole networks
     # what a thread's clock tells apart, after the time of the last lap
     GATHER = 1
     FORWARD = 2
@@ -1192,6 +1203,41 @@ cdef void run_team(Run *run, bint predict, size_t begin, size_t end, int n_threa
             pass_chunks(run, begin, end, threadid(), fastmlp_team_size())
 
 
+cdef void pass_pieces(
+    Run **runs, size_t n_networks, size_t begin, size_t end, size_t n_pieces, size_t *next_piece,
+) noexcept nogil:
+    """What one thread does with networks that it has to itself: the next piece of a pass of each
+    in turn, so that they all get on alike, whichever thread is free."""
+    cdef size_t i, piece, n_chunks = end - begin
+    cdef Run *run
+    while True:
+        i = fastmlp_claim(next_piece)
+        if i >= n_networks * n_pieces:
+            break
+        run, piece = runs[i % n_networks], i // n_networks
+        fastmlp_await(&run.pieces, <unsigned>piece)  # another thread may still be at the last
+        pass_chunks(run, begin + share(n_chunks, 1, piece, n_pieces),
+                    begin + share(n_chunks, 1, piece + 1, n_pieces), 0, 1)
+        fastmlp_count(&run.pieces, <unsigned>piece + 1)
+
+
+cdef void run_networks(
+    Run **runs,                 # (n_networks)
+    size_t n_networks, size_t begin, size_t end, int n_threads, bint apart,
+) noexcept nogil:
+    """Chunks begin..end of each network's pass: one after the other with the team, or apart, each
+    thread with a network of its own."""
+    cdef size_t i, n_pieces = least(end - begin, PIECES), next_piece = 0
+    if not apart or n_threads == 1:
+        for i in range(n_networks):
+            run_team(runs[i], False, begin, end, n_threads)
+        return
+    for i in range(n_networks):
+        runs[i].pieces = 0
+    with parallel(num_threads=n_threads):
+        pass_pieces(runs, n_networks, begin, end, n_pieces, &next_piece)
+
+
 cdef int team_size(
     double work, double work_per_thread, size_t n_rows, size_t mr, int n_threads,
 ) noexcept:
@@ -1648,7 +1694,7 @@ cdef class Engine:
     cdef int trial
     cdef bint try_team
     cdef int n_threads
-    cdef object _clocks
+    cdef object _clocks, _dropped
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
@@ -1847,52 +1893,24 @@ cdef class Engine:
         if not fits:
             raise ValueError("y is not what this network's loss and outputs take")
 
-    def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
-                   bint take_steps=True):
-        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
-        each, or of a single one the gradient only.
-
-        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, of each whole pass, the
-        sum over batches of loss times rows. Without steps returns (sum of the weighted losses of
-        all rows, sum of weights), and the layers' gradient arrays hold the weighted sum. Raises
-        KeyboardInterrupt between chunks, the parameters those after the last whole step.
-        """
-        self.steps_taken, self.loss_sums = 0, []
-        self._check(dataset)
-        distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
-        cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
-        cdef const intptr_t *rows = row_numbers(dataset, distinct.reshape(-1))
-        cdef size_t n_epochs = len(orders), n_rows = checked.shape[1], chunk = 0, stop
-        cdef size_t n_chunks, n_batches
-        if n_epochs == 0 or n_rows == 0 or batch_size == 0:
-            raise ValueError("no rows, or empty batches")
-        n_batches = in_units(n_rows, batch_size)
-        batch_size = least(batch_size, n_rows)
+    cdef int _set_up(
+        self, Dataset dataset, size_t n_rows, size_t batch_size, double alpha, step,
+    ) except -1:
+        """What a pass asks for, but for its rows and their weights, and where its losses go."""
         cdef size_t lanes = self.run.kernels.lanes
+        self.run.n_rows, self.run.batch_size = n_rows, batch_size
+        self.run.n_batches = in_units(n_rows, batch_size)
         self.run.chunks_per_batch = in_units(batch_size, self._most_rows)
         self.run.chunk_rows = in_units(in_units(batch_size, self.run.chunks_per_batch), lanes)
         self.run.chunk_rows = least(self.run.chunk_rows * lanes, self._most_rows)
-        n_chunks = n_batches * self.run.chunks_per_batch
         if (not self.run.n_shares and self.layers[0].gradient is NULL
                 and self.run.chunks_per_batch > 1):
             raise ValueError("batches beyond the workspace need gradient arrays")
-        cdef double[::1] losses = np.zeros(n_epochs)
-        cdef double[:, ::1] batch_weights
-        self.run.batch_weights = NULL
-        if dataset.sample_weight is not None:
-            batch_weights = np.add.reduceat(
-                dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
-            self.run.batch_weights = &batch_weights[0, 0]
         self.run.samples = dataset.samples
         self.run.dropped = NULL
         if dataset.sparse and self.run.input_dropout.threshold:
-            dropped = np.empty_like(dataset._kept[0])  # the values, as the matrix has them
-            self.run.dropped = address(dropped)
-        self.run.order, self.run.order_stride = rows, n_rows * (len(distinct) > 1)
-        self.run.n_rows, self.run.batch_size = n_rows, batch_size
-        self.run.n_batches = n_batches
-        self.run.losses = &losses[0]
-        self.run.take_steps = take_steps
+            self._dropped = np.empty_like(dataset._kept[0])  # the values, as the matrix has them
+            self.run.dropped = address(self._dropped)
         self.run.alpha = alpha
         self.run.n_steps = self.run.first_step = step.get("t", 0)
         self.run.base_rate = step.get("learning_rate_init", step.get("learning_rate", 0))
@@ -1900,6 +1918,86 @@ cdef class Engine:
         self.run.step.nesterov = step.get("nesterov", False)
         self.run.step.beta_1, self.run.step.beta_2 = step.get("beta_1", 0), step.get("beta_2", 0)
         self.run.step.epsilon = step.get("epsilon", 0)
+
+    cdef bint _choose(self, size_t n_chunks, int n_threads):
+        """Whether the next slice of a pass, of which n_chunks are left, is for the team."""
+        cdef double now = time.perf_counter(), expected
+        if n_threads > 1 and self.worked > 0 and not self.trial and now > self.next_trial:
+            expected = self.worked + n_chunks * min(self.team_pace, self.lone_pace)
+            if expected > WORTH_A_TRIAL:
+                self.trial = 3  # slices: one to wake up, two to measure
+                self.try_team = self.team_pace > self.lone_pace
+        return n_threads > 1 and (
+            self.try_team if self.trial else self.team_pace <= self.lone_pace)
+
+    cdef size_t _learn(self, bint together, size_t n_chunks, double begin, size_t at_once):
+        """Notes how long a slice of n_chunks took; returns how many the next should have."""
+        cdef double elapsed = time.perf_counter() - begin
+        cdef bint first = self.worked == 0
+        self.worked += elapsed
+        if (self.trial == 3 and self.try_team
+                and elapsed > SLOW_WAKING + 2 * self.lone_pace * n_chunks):
+            self.trial = 1  # cores are taken: that is measure enough
+        if self.trial == 3:
+            pass
+        elif together:
+            self.team_pace = pace(self.team_pace, elapsed / n_chunks)
+        else:
+            self.lone_pace = pace(self.lone_pace, elapsed / n_chunks)
+        if self.trial:
+            self.trial -= 1
+            self.next_trial = begin + 60 * elapsed
+        elif first and together:
+            self.next_trial = begin + 60 * elapsed
+        elif elapsed > 0.05:
+            return (at_once + 1) // 2
+        elif elapsed < 0.0125:
+            return at_once * 2
+        return at_once
+
+    def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
+                   bint take_steps=True, beside=()):
+        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
+        each, or of a single one the gradient only.
+
+        The engines `beside`, of networks of the same shape, make the same pass at the same time.
+
+        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, of each whole pass, the
+        sum over batches of loss times rows. Without steps returns (sum of the weighted losses of
+        all rows, sum of weights), and the layers' gradient arrays hold the weighted sum. Raises
+        KeyboardInterrupt between chunks, the parameters those after the last whole step, of which
+        all networks have taken as many.
+        """
+        cdef Engine engine
+        engines = (self, *beside)
+        for engine in engines:
+            engine.steps_taken, engine.loss_sums = 0, []
+            engine._check(dataset)
+            if (engine._most_rows != self._most_rows
+                    or engine.n_parameters != self.n_parameters):
+                raise ValueError("networks side by side must have the same shape")
+        distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
+        cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
+        cdef const intptr_t *rows = row_numbers(dataset, distinct.reshape(-1))
+        cdef size_t n_epochs = len(orders), n_rows = checked.shape[1], chunk = 0, stop, i
+        cdef size_t n_networks = len(engines), n_chunks
+        if n_epochs == 0 or n_rows == 0 or batch_size == 0:
+            raise ValueError("no rows, or empty batches")
+        batch_size = least(batch_size, n_rows)
+        cdef double[:, ::1] losses = np.zeros((n_networks, n_epochs))
+        cdef double[:, ::1] batch_weights
+        if dataset.sample_weight is not None:
+            batch_weights = np.add.reduceat(
+                dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
+        for i, engine in enumerate(engines):
+            engine._set_up(dataset, n_rows, batch_size, alpha, step)
+            engine.run.order, engine.run.order_stride = rows, n_rows * (len(distinct) > 1)
+            engine.run.batch_weights = NULL
+            if dataset.sample_weight is not None:
+                engine.run.batch_weights = &batch_weights[0, 0]
+            engine.run.take_steps = take_steps
+            engine.run.losses = &losses[i, 0]
+        n_chunks = self.run.n_batches * self.run.chunks_per_batch
         cdef uint64_t before = self.run.n_steps
         cdef double work = 6.0 * <double>self.n_parameters * <double>self.run.chunk_rows
         if dataset.sparse:
@@ -1909,54 +2007,41 @@ cdef class Engine:
             work, WORK_PER_THREAD, self.run.chunk_rows, self.run.kernels.mr, self.n_threads)
         if self.run.n_shares:
             n_threads = min(n_threads, <int>self.run.n_shares)
-        cdef size_t at_once = <size_t>max(1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP))
+        # Each network is for a team, or, if they are as many as a team's threads, for one thread.
+        cdef int n_apart = <int>min(n_networks, <size_t>self.n_threads)
+        cdef bint apart = 1 < n_networks and n_threads <= n_apart
+        if apart:
+            n_threads = n_apart
+        cdef size_t at_once = <size_t>max(
+            1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP) / n_networks)
         cdef bint together
-        cdef double expected
         if self.worked == 0:  # one thread begins, unless a step is long: a team has to wake up
             self.team_pace = 0 if work > LONG_STEP else INFINITY
             self.lone_pace = INFINITY if work > LONG_STEP else 0
+        cdef Run **runs = <Run **>malloc(n_networks * sizeof(Run *))
+        if runs is NULL:
+            raise MemoryError
+        for i, engine in enumerate(engines):
+            runs[i] = &engine.run
         try:
             while chunk < n_epochs * n_chunks:
-                begin = time.perf_counter()
-                if n_threads > 1 and self.worked > 0 and not self.trial and begin > self.next_trial:
-                    expected = self.worked + (
-                        n_epochs * n_chunks - chunk) * min(self.team_pace, self.lone_pace)
-                    if expected > WORTH_A_TRIAL:
-                        self.trial = 3  # slices: one to wake up, two to measure
-                        self.try_team = self.team_pace > self.lone_pace
-                together = n_threads > 1 and (
-                    self.try_team if self.trial else self.team_pace <= self.lone_pace)
+                together = self._choose(n_epochs * n_chunks - chunk, n_threads)
                 stop = chunk + (
                     in_units(at_once, 8) if self.trial or self.worked == 0 else at_once)
                 stop = least(n_epochs * n_chunks, stop)
+                begin = time.perf_counter()
                 with nogil:
-                    run_team(&self.run, False, chunk, stop, n_threads if together else 1)
-                elapsed = time.perf_counter() - begin
-                self.worked += elapsed
-                if (self.trial == 3 and self.try_team
-                        and elapsed > SLOW_WAKING + 2 * self.lone_pace * (stop - chunk)):
-                    self.trial = 1  # cores are taken: that is measure enough
-                if self.trial == 3:
-                    pass
-                elif together:
-                    self.team_pace = pace(self.team_pace, elapsed / (stop - chunk))
-                else:
-                    self.lone_pace = pace(self.lone_pace, elapsed / (stop - chunk))
-                if self.trial:
-                    self.trial -= 1
-                    self.next_trial = begin + 60 * elapsed
-                elif self.worked == elapsed and together:
-                    self.next_trial = begin + 60 * elapsed
-                elif elapsed > 0.05:
-                    at_once = (at_once + 1) // 2
-                elif elapsed < 0.0125:
-                    at_once *= 2
+                    run_networks(
+                        runs, n_networks, chunk, stop, n_threads if together else 1, apart)
+                at_once = self._learn(together, stop - chunk, begin, at_once)
                 chunk = stop
                 PyErr_CheckSignals()
         finally:
-            self.steps_taken = self.run.n_steps - before
-            self.loss_sums = list(losses[:chunk // n_chunks])
-            memset(&self.run.samples, 0, sizeof(Samples))
+            free(runs)
+            for i, engine in enumerate(engines):
+                engine.steps_taken = engine.run.n_steps - before
+                engine.loss_sums = list(losses[i, :chunk // n_chunks])
+                memset(&engine.run.samples, 0, sizeof(Samples))
         if not take_steps:
             weight = n_rows if dataset.sample_weight is None else np.sum(batch_weights)
             return self.run.batch_loss, weight
