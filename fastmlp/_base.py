@@ -37,7 +37,7 @@ from ._core import (
     predict,
 )
 from ._initialization import INITIALIZATIONS, initial_parameters, normalization_parameters
-from ._network import PARAMETERS, Network, effective_n_threads
+from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
 from ._optimizer import SCHEDULES
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
 from ._version import __version__
@@ -209,6 +209,7 @@ class _BaseMLP(BaseEstimator):
         with _unchanged_on_error(self):
             if incremental and self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
+            self._check_ensemble()
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             numeric = isinstance(self, RegressorMixin)
             X, y = validate_data(
@@ -236,10 +237,14 @@ class _BaseMLP(BaseEstimator):
             loss = self._training_loss
             self._random_state = check_random_state(self.random_state)
             if fresh:
-                parameters = initial_parameters(
-                    layer_units, self._activations(n_layers), dtype, self._random_state
-                )
-                parameters += normalization_parameters(layer_units, self.normalization, dtype)
+                drawn = [
+                    initial_parameters(
+                        layer_units, self._activations(n_layers), dtype, self._random_state
+                    )
+                    + normalization_parameters(layer_units, self.normalization, dtype)
+                    for _ in range(self.n_estimators)
+                ]
+                parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
                 self._forget_training()
             else:
                 parameters = self._copy_parameters(layer_units, dtype)
@@ -251,7 +256,10 @@ class _BaseMLP(BaseEstimator):
                 order, validate = self._split(dataset, y, sample_weight)
             if sample_weight is not None and sample_weight[order].sum() == 0:
                 raise ValueError("The sample weights of the training set sum to zero.")
-            network = Network(
+            make = Network
+            if self.n_estimators > 1:
+                make = functools.partial(Ensemble, self.n_estimators)
+            network = make(
                 layer_units,
                 activations=activations,
                 loss=loss,
@@ -304,6 +312,13 @@ class _BaseMLP(BaseEstimator):
     def _weigh_classes(self, y, sample_weight):
         """The weights of the samples, of encoded y, with those of their classes."""
         return sample_weight
+
+    def _check_ensemble(self):
+        if self.n_estimators > 1 and self.solver not in OPTIMIZERS:
+            raise ValueError(
+                f"solver={self.solver!r} trains a single network, because its line search would"
+                f" find one step size for all of them; got n_estimators={self.n_estimators}."
+            )
 
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes
@@ -359,7 +374,7 @@ class _BaseMLP(BaseEstimator):
         if self.dtype != "auto":
             return np.dtype(self.dtype)
         if not fresh:
-            return self._parameters().dtype
+            return self._parameters()[0].dtype
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
     def _parameter_lists(self):
@@ -367,33 +382,43 @@ class _BaseMLP(BaseEstimator):
         return [vars(self)[name] for name in PARAMETERS if name in vars(self)]
 
     def _parameters(self):
-        """`coefs_` and `intercepts_`, for predictions.
+        """`coefs_` and `intercepts_` of each network, for predictions.
 
         Users and pickles may have changed them: a ValueError says where they do not fit.
         """
         ends = self.n_features_in_, self.n_outputs_
+        lists = self._parameter_lists()
         try:
-            parameters = Parameters(*self._parameter_lists())
+            networks = [Parameters(*lists)]
         except ValueError:
-            parameters = None
-        if parameters is None or parameters.ends != ends:
+            try:
+                networks = [Parameters(*own) for own in members(lists)]
+            except (TypeError, ValueError, IndexError):
+                networks = []
+        if not networks or networks[0].ends != ends:
             raise ValueError(
                 "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
-                " shapes (fan_in, fan_out) and (fan_out,), that lead from n_features_in_=%s to"
-                " n_outputs_=%s." % ends
+                " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
+                " that lead from n_features_in_=%s to n_outputs_=%s." % ends
             )
-        return parameters
+        return networks
 
     def _copy_parameters(self, layer_units, dtype):
         """The present weights as a start for more training of a network of `layer_units`."""
-        parameters = self._parameters()
-        units = parameters.units
-        if NORMALIZATIONS[parameters.normalization] != self.normalization:
-            fitted = NORMALIZATIONS[parameters.normalization]
+        first, *others = self._parameters()
+        fitted = NORMALIZATIONS[first.normalization]
+        if fitted != self.normalization:
             raise ValueError(
                 f"The fitted network has normalization={fitted!r}, which neither warm_start nor"
                 f" partial_fit can change to {self.normalization!r}."
             )
+        if 1 + len(others) != self.n_estimators:
+            raise ValueError(
+                f"The fitted ensemble has {1 + len(others)} networks, but"
+                f" n_estimators={self.n_estimators}. Neither warm_start nor partial_fit can change"
+                " their number."
+            )
+        units = first.units
         if units != layer_units:
             raise ValueError(
                 f"The fitted network has layers of {units} units, but the parameters and data ask"
@@ -468,17 +493,21 @@ class _BaseMLP(BaseEstimator):
             check_is_fitted(self)
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             X = _float_sparse(X if X.dtype in _X_DTYPES else X.astype(np.float64))
-        parameters = self._parameters()
+        networks = self._parameters()
         if self.out_activation_ not in OUTPUTS:
             raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
-        output, finite = predict(
-            Dataset(X),
-            parameters,
-            activations=self._activations(len(self.coefs_))[:-1],
-            residual=self.residual,
-            out_activation=self.out_activation_,
-            n_threads=effective_n_threads(self.n_threads),
-        )
+        dataset = Dataset(X)
+        settings = {
+            "activations": self._activations(len(self.coefs_))[:-1],
+            "residual": self.residual,
+            "out_activation": self.out_activation_,
+            "n_threads": effective_n_threads(self.n_threads),
+        }
+        output, finite = predict(dataset, networks[0], **settings)
+        for parameters in networks[1:]:
+            output += predict(dataset, parameters, **settings)[0]
+        if len(networks) > 1:
+            output /= len(networks)
         if plain and not finite:
             # refused here, unless X is finite but in float32, or assumed to be finite
             validate_data(self, X, reset=False)

@@ -1,4 +1,4 @@
-"""Network: parameters and optimizer state in panels, for the time of one call.
+"""Network: parameters and optimizer state in panels, for the time of one call; Ensemble: several.
 
 ``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
 of a fit or a partial_fit and written back to them at its end. So there is no copy that could go
@@ -408,7 +408,7 @@ class Network:
         work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
         return max(1, int(CALL_WORK / work))
 
-    def train(self, dataset, orders, batch_size, *, alpha, step):
+    def train(self, dataset, orders, batch_size, *, alpha, step, beside=()):
         """Epochs over rows of the data set, a step after each batch.
 
         Sets `n_steps` and `loss_sums`.
@@ -425,20 +425,27 @@ class Network:
         step : dict
             sgd: learning_rate, momentum, nesterov. adam: learning_rate_init, beta_1, beta_2,
             epsilon and t, the steps taken before.
+        beside : sequence of Network
+            Others of the same shape, trained on the same batches at the same time.
 
         Raises
         ------
         KeyboardInterrupt
             Parameters and state are then those after the last whole step.
         """
-        self.n_steps, self.loss_sums = 0, []
         orders = np.atleast_2d(orders)
         batch_size = min(int(batch_size), orders.shape[1])
-        engine = self._engine(dataset, batch_size)
+        networks = self, *beside
+        for network in networks:
+            network.n_steps, network.loss_sums = 0, []
+        engines = [network._engine(dataset, batch_size) for network in networks]
         try:
-            engine.train_pass(dataset, orders, batch_size, alpha=alpha, step=step)
+            engines[0].train_pass(
+                dataset, orders, batch_size, alpha=alpha, step=step, beside=engines[1:]
+            )
         finally:
-            self.n_steps, self.loss_sums = engine.steps_taken, engine.loss_sums
+            for network, engine in zip(networks, engines, strict=True):
+                network.n_steps, network.loss_sums = engine.steps_taken, engine.loss_sums
 
     def loss_and_gradient(self, dataset, alpha, gradient):
         """Loss of the whole data set, L2 penalty included, and its gradient.
@@ -508,3 +515,98 @@ class Network:
         loss, outputs = next(iter(self._engines.values())).evaluate(dataset, rows)
         weights = dataset.sample_weight
         return loss / (len(rows) if weights is None else weights[rows].sum()), outputs
+
+
+def members(parameters):
+    """What each network of an ensemble has of its parameters.
+
+    Parameters
+    ----------
+    parameters : tuple of lists of ndarray
+        Each array with a first axis of n_networks.
+
+    Returns
+    -------
+    list of tuples of lists of ndarray
+        Views, of the shapes that a Network takes.
+    """
+    (n_networks,) = {len(a) for arrays in parameters for a in arrays}
+    return [tuple([a[i] for a in arrays] for arrays in parameters) for i in range(n_networks)]
+
+
+def stacked(parameters):
+    """The inverse of `members`, as new arrays."""
+    return tuple(
+        [np.stack(arrays) for arrays in zip(*lists, strict=True)]
+        for lists in zip(*parameters, strict=True)
+    )
+
+
+class Ensemble:
+    """Networks of one shape, trained on the same batches, with the methods of a Network.
+
+    Each is trained as it would be alone, bit by bit. Arrays of parameters and of the optimizer's
+    state have a first axis of n_networks; losses and outputs are the mean over the networks.
+
+    Parameters
+    ----------
+    n_networks : int
+    layer_units, **settings
+        See Network.
+    """
+
+    def __init__(self, n_networks, layer_units, *, seed=0, **settings):
+        self.networks = [
+            Network(layer_units, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
+        ]
+        self.dtype = self.networks[0].dtype
+        self.n_steps, self.loss_sums = 0, []
+
+    def set_parameters(self, *parameters):
+        for network, own in zip(self.networks, members(parameters), strict=True):
+            network.set_parameters(*own)
+
+    def get_parameters(self, *parameters):
+        for network, own in zip(self.networks, members(parameters), strict=True):
+            network.get_parameters(*own)
+
+    def set_optimizer_state(self, slots):
+        for network, *own in zip(self.networks, *map(members, slots), strict=True):
+            network.set_optimizer_state(own)
+
+    def get_optimizer_state(self):
+        states = [network.get_optimizer_state() for network in self.networks]
+        return [stacked(slot) for slot in zip(*states, strict=True)]
+
+    def prepare(self, dataset, batch_size, **settings):
+        for network in self.networks:
+            network.prepare(dataset, batch_size, **settings)
+
+    def epochs_at_once(self, n_rows, batch_size):
+        return self.networks[0].epochs_at_once(n_rows, batch_size)
+
+    def train(self, dataset, orders, batch_size, **settings):
+        first, *others = self.networks
+        try:
+            first.train(dataset, orders, batch_size, beside=others, **settings)
+        finally:
+            self.n_steps = first.n_steps
+            sums = [network.loss_sums for network in self.networks]
+            self.loss_sums = np.mean(sums, axis=0).tolist()
+
+    def predict(self, dataset, rows):
+        first, *others = self.networks
+        output = first.predict(dataset, rows)
+        for network in others:
+            output += network.predict(dataset, rows)
+        output /= len(self.networks)
+        return output
+
+    def evaluate(self, dataset, rows):
+        loss, output = self.networks[0].evaluate(dataset, rows)
+        for network in self.networks[1:]:
+            more, outputs = network.evaluate(dataset, rows)
+            loss += more
+            output += outputs
+        output /= len(self.networks)
+        return loss / len(self.networks), output

@@ -32,8 +32,15 @@ def instances(**dtype):
     ]
 
 
+def ensembles():
+    return [
+        MLPClassifier(n_estimators=3, max_iter=50),
+        MLPRegressor(n_estimators=2, max_iter=100),
+    ]
+
+
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(instances() + instances(dtype="float32"))
+@parametrize_with_checks(instances() + instances(dtype="float32") + ensembles())
 def test_check_estimator(estimator, check):
     name = getattr(check, "func", check).__name__
     if estimator.dtype == "float32" and name in BELOW_FLOAT32:
