@@ -163,6 +163,31 @@ def loss_slope(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0)
     }[loss]()
 
 
+def philox(counter, key):
+    """Philox4x32-10 (Salmon et al., 2011): counter (..., 4) and key (..., 2) of uint32."""
+    c = [np.asarray(counter, np.uint64)[..., i] for i in range(4)]
+    k = [np.asarray(key, np.uint64)[..., i] for i in range(2)]
+    low = np.uint64(2**32 - 1)
+    for _ in range(10):
+        first, second = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [second >> 32 ^ c[1] ^ k[0], second & low, first >> 32 ^ c[3] ^ k[1], first & low]
+        k = [k[0] + np.uint64(0x9E3779B9) & low, k[1] + np.uint64(0xBB67AE85) & low]
+    return np.stack(c, axis=-1).astype(np.uint32)
+
+
+def dropout_factors(rate, rows, n_units, *, layer, step=0, seed=0):
+    """What dropout multiplies the outputs of rows (n,) and units by: 0 or 1 / (1 - rate)."""
+    threshold = round(65536 * rate)
+    counter = np.zeros((len(rows), -(-n_units // 8), 4), np.uint32)
+    counter[..., 0], counter[..., 1] = rows[:, None], np.arange(counter.shape[1])
+    counter[..., 2], counter[..., 3] = step, layer
+    words = philox(counter, [seed & 2**32 - 1, seed >> 32])
+    bits = np.stack([words & 0xFFFF, words >> 16], axis=-1).reshape(
+        len(rows), 8 * counter.shape[1]
+    )[:, :n_units]
+    return np.where(bits < threshold, 0, 65536 / (65536 - threshold))
+
+
 class NaiveDataset:
     """X: (n, n_features), dense or sparse; y, sample_weight: as fastmlp's Dataset takes them."""
 

@@ -42,11 +42,40 @@ SIGNATURES = {
     "chain": (None, [SIZE, POINTER, SIZE, POINTER]),
     "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER, POINTER]),
     "step": (DOUBLE, [SIZE, POINTER, DOUBLE, POINTER, POINTER, POINTER, POINTER]),
+    "dropout": (
+        None,
+        [SIZE, SIZE, POINTER, POINTER, ctypes.c_uint64, POINTER, POINTER, SIZE],
+    ),
+    "dropout_csr": (None, [SIZE, POINTER, POINTER, POINTER, ctypes.c_uint64, POINTER]),
+    "moments": (DOUBLE, [SIZE, SIZE, POINTER, POINTER, *MATRIX, POINTER]),
+    "combine_moments": (None, [SIZE, SIZE, POINTER, POINTER, POINTER]),
+    "running_average": (None, [SIZE, DOUBLE, POINTER, POINTER]),
+    "normalize": (None, [SIZE, SIZE, *[POINTER] * 5, *MATRIX]),
+    "normalization_sums": (None, [SIZE, SIZE, POINTER, *MATRIX, INT, POINTER, POINTER]),
+    "normalize_delta": (
+        None,
+        [SIZE, SIZE, POINTER, POINTER, DOUBLE, *[POINTER] * 4, *MATRIX],
+    ),
+    "normalize_rows": (None, [SIZE, SIZE, *[POINTER] * 4, *MATRIX]),
+    "normalize_rows_delta": (None, [SIZE, SIZE, *[POINTER] * 3, *MATRIX]),
+    "add": (None, [SIZE, POINTER, POINTER]),
+    "multiply": (None, [SIZE, POINTER, POINTER]),
     "sum_arrays": (None, [SIZE, SIZE, POINTER, SIZE, POINTER]),
     "exponential": (None, [SIZE, POINTER]),
     "logarithm": (None, [SIZE, POINTER]),
     "multiply_adds": (DOUBLE, [SIZE, POINTER]),
 }
+
+
+class Dropout(ctypes.Structure):
+    """fastmlp_dropout"""
+
+    _fields_ = [
+        ("key", ctypes.c_uint32 * 2),
+        ("layer", ctypes.c_uint32),
+        ("threshold", ctypes.c_uint32),
+        ("scale", DOUBLE),
+    ]
 
 
 class LossSettings(ctypes.Structure):
