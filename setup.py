@@ -10,7 +10,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-SOURCES = ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c"]
+SOURCES = ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c", "optimizers.c"]
 
 
 def openmp_flags():

@@ -50,13 +50,17 @@ PROTOTYPES = {
     "output_slope": "npnp",
     "chain": "npnp",
     "loss": "nnpnpppp",
-    "step": "npdpppp",
+    "step": "npipppp",
+    "gradient_squares": "nddpp",
+    "clip": "ndddpp",
+    "bound": "ndp",
+    "bound_narrow": "nndp",
     "sum_arrays": "nnpnp",
     "exponential": "np",
     "logarithm": "np",
     "multiply_adds": "np",
 }
-RETURNS_DOUBLE = "loss", "step", "multiply_adds"
+RETURNS_DOUBLE = "loss", "step", "gradient_squares", "multiply_adds"
 
 # A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows of 64 values.
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
@@ -74,7 +78,8 @@ class LossSettings(ctypes.Structure):
 class Step(ctypes.Structure):
     """fastmlp_step"""
 
-    names = "scale learning_rate momentum nesterov beta_1 beta_2 epsilon"
+    names = "scale l2 learning_rate ahead adaptive decay threshold l1_ratio look_ahead own"
+    names += " momentum beta_1 beta_2 epsilon"
     _fields_ = [(name, ctypes.c_double) for name in names.split()]
 
 
@@ -227,12 +232,20 @@ def cases(table, dtype):
     x = reals(mr, n)
     add("chain", [n, x, mr, reals(mr, n)], elements=mr * n, in_place=x)
 
-    step = Step(1 / BATCH, 1e-3, 0.9, 1, 0.9, 0.999, 1e-8)
+    rates = {"learning_rate": 1e-3, "momentum": 0.9, "look_ahead": 0.9, "own": 1, "adaptive": 1}
+    step = Step(scale=1 / BATCH, l2=1e-4, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **rates)
     for name in _core.OPTIMIZERS:
         x = reals(COUNT)
-        args = [COUNT, ctypes.addressof(step), 1e-4, reals(COUNT), x, reals(COUNT), reals(COUNT)]
+        args = [COUNT, ctypes.addressof(step), 1, reals(COUNT), x, reals(COUNT), reals(COUNT)]
         add("step", args, name, elements=COUNT, in_place=x)
         made[f"step {name}"].arrays += [step]
+    x = reals(COUNT)
+    add("gradient_squares", [COUNT, 1e-2, 1e-4, x, reals(COUNT)], elements=COUNT)
+    add("clip", [COUNT, 1.0, 1e-4, 0.5, x, reals(COUNT)], elements=COUNT, in_place=x)
+    x = reals(COUNT)
+    add("bound", [COUNT // lanes, 1.0, x], elements=COUNT, in_place=x)
+    x = reals(COUNT)
+    add("bound_narrow", [COUNT // lanes // 2, 2, 1.0, x], elements=COUNT, in_place=x)
     return made
 
 

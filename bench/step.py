@@ -88,7 +88,7 @@ def measure(workload, dtype, n_threads, seconds=1.0):
     orders = orders_of(workload)
     clocks = network._engine(dataset, min(workload.batch, orders.shape[1])).start_clocks()
     step = {
-        "learning_rate_init": peers.LEARNING_RATE,
+        "learning_rate": peers.LEARNING_RATE,
         "beta_1": peers.BETA_1,
         "beta_2": peers.BETA_2,
         "epsilon": peers.EPSILON,

@@ -49,7 +49,11 @@
     X(binary_brier, logistic, labels)                                                              \
     X(hinge, identity, classes)                                                                    \
     X(binary_hinge, identity, labels)
-#define FASTMLP_OPTIMIZERS(X) /* X(optimizer, arrays of state) */ X(sgd, 1) X(adam, 2)
+#define FASTMLP_OPTIMIZERS(X) /* X(optimizer, arrays of state, whether it has weight decay) */     \
+    X(sgd, 1, 0)                                                                                   \
+    X(adam, 2, 0)                                                                                  \
+    X(adamw, 2, 1)                                                                                 \
+    X(nadam, 2, 0) X(radam, 2, 0) X(rmsprop, 1, 0) X(adagrad, 1, 0) X(lion, 1, 1) X(rprop, 2, 0)
 #define FASTMLP_SOURCES(X) /* X(NumPy's name, C type) of the arrays that samples are read from */  \
     X(float32, float)                                                                              \
     X(float64, double)                                                                             \
@@ -88,14 +92,30 @@ typedef struct {
     const double *levels; /* quantile: (n), of each output */
 } fastmlp_loss_settings;
 
-/* What one step of an optimizer needs beside its arrays. */
+/* What all steps of an optimizer have in common. */
 typedef struct {
-    double scale;         /* 1 / (sum of the batch's sample weights) */
-    double learning_rate; /* of this step; Adam's with the bias correction in it */
-    double momentum;
-    double nesterov; /* 0 or 1 */
-    double beta_1, beta_2, epsilon;
+    double alpha, l1_ratio, weight_decay; /* the penalties, of coefficients only */
+    double momentum, beta_1, beta_2, epsilon;
+    int nesterov;
+    int scheduled; /* sgd's velocity adds up gradients, not moves: PyTorch's way where rates change */
+} fastmlp_settings;
+
+/* What one step needs beside its arrays. */
+typedef struct {
+    double scale, l2;     /* the gradient proper is scale (g + l2 w) */
+    double learning_rate; /* with the optimizer's bias correction in it */
+    double ahead;         /* nadam: the same, of the gradient itself */
+    double adaptive;      /* radam: 0 before it can be rectified */
+    double decay;         /* share of the weights that is subtracted */
+    double threshold;     /* of the L1 penalty, times the optimizer's denominator */
+    double l1_ratio;
+    double look_ahead, own; /* sgd moves by look_ahead velocity - own learning_rate gradient */
+    double momentum, beta_1, beta_2, epsilon;
 } fastmlp_step;
+
+/* Step number t (from 1) on a batch whose sample weights sum to `weight`. */
+fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
+                                  double learning_rate, double weight);
 
 /* Rows of a CSR matrix; indices are int32 or int64, data float or double. */
 typedef struct {
@@ -228,9 +248,20 @@ typedef struct {
                                      const fastmlp_loss_settings *settings);
 
     /* One step on `count` (a multiple of V) parameters, their summed gradient g and the optimizer's
-     * state; the gradient proper is scale (g + l2 w). Returns the sum of squares of w before it. */
-    double (*step[FASTMLP_N_OPTIMIZERS])(size_t count, const fastmlp_step *step, double l2,
+     * state. Intercepts are not penalized: neither l2 nor decay nor threshold are theirs. Returns the
+     * sum of (1 - l1_ratio) w^2 + 2 l1_ratio |w| before it: the penalty but for alpha / 2. */
+    double (*step[FASTMLP_N_OPTIMIZERS])(size_t count, const fastmlp_step *step, int penalized,
                                          const void *g, void *w, void *state_1, void *state_2);
+
+    /* The sum of squares of the gradient proper, and g = the gradient proper, each element within
+     * -limit..limit. */
+    double (*gradient_squares)(size_t count, double scale, double l2, const void *g, const void *w);
+    void (*clip)(size_t count, double scale, double l2, double limit, void *g, const void *w);
+
+    /* Scales down the columns of w (m, V) whose norm exceeds max_norm; `_narrow`: of w (n_panels, n,
+     * V) the n rows, each over all panels. Returns whether any did. */
+    int (*bound)(size_t m, double max_norm, void *w);
+    int (*bound_narrow)(size_t n_panels, size_t n, double max_norm, void *w);
 
     /* out = x[0] + x[1] + ... of n arrays of `count` (a multiple of V) reals, `distance` apart. */
     void (*sum_arrays)(size_t count, size_t n, const void *x, size_t distance, void *out);

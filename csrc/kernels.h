@@ -258,7 +258,7 @@ static double NAME(multiply_adds)(size_t n, void *sink) {
 #define OUTPUT_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output),
 #define OUTPUT_SLOPE_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output_slope),
 #define LOSS_ENTRY(name, output, targets) [FASTMLP_##name] = NAME(name),
-#define STEP_ENTRY(name, slots) [FASTMLP_##name] = NAME(name),
+#define STEP_ENTRY(name, ...) [FASTMLP_##name] = NAME(name),
 
 const fastmlp_kernels NAME(kernels) = {
     .isa = ISA_NAME,
@@ -288,6 +288,10 @@ const fastmlp_kernels NAME(kernels) = {
     .chain = NAME(chain),
     .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
     .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
+    .gradient_squares = NAME(gradient_squares),
+    .clip = NAME(clip),
+    .bound = NAME(bound),
+    .bound_narrow = NAME(bound_narrow),
     .dropout = NAME(dropout),
     .dropout_csr = NAME(dropout_csr),
     .moments = NAME(moments),

@@ -28,6 +28,7 @@ from sklearn.utils.validation import (
 
 from ._core import (
     ACTIVATIONS,
+    DECAYING,
     NORMALIZATIONS,
     OPTIMIZERS,
     OUT_ACTIVATIONS,
@@ -38,7 +39,7 @@ from ._core import (
 )
 from ._initialization import INITIALIZATIONS, initial_parameters, normalization_parameters
 from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
-from ._optimizer import SCHEDULES
+from ._optimizer import SCHEDULES, rate_factors
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
 from ._version import __version__
 
@@ -210,6 +211,7 @@ class _BaseMLP(BaseEstimator):
             if incremental and self.early_stopping:
                 raise ValueError("partial_fit does not support early_stopping=True")
             self._check_ensemble()
+            self._check_solver()
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             numeric = isinstance(self, RegressorMixin)
             X, y = validate_data(
@@ -272,13 +274,16 @@ class _BaseMLP(BaseEstimator):
                 residual=self.residual,
                 dropout=dropout,
                 seed=int.from_bytes(self._random_state.bytes(8), "little") if any(dropout) else 0,
+                frozen_layers=self._frozen(n_layers),
+                average=self.average_weights is not None,
             )
             network.set_parameters(*parameters)
             # all the memory that training will need, so that a lack of it is found here
             batch_size = len(order)
             if stochastic:
-                batch_size = clipped_batch_size(self.batch_size, len(order))
-            network.prepare(dataset, batch_size, whole_gradient=not stochastic)
+                batch_size = clipped_batch_size(self.solver, self.batch_size, len(order))
+            whole_gradient = not stochastic or self.clip_norm is not None
+            network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = self._out_activation
             for name in PARAMETERS:
@@ -319,6 +324,59 @@ class _BaseMLP(BaseEstimator):
                 f"solver={self.solver!r} trains a single network, because its line search would"
                 f" find one step size for all of them; got n_estimators={self.n_estimators}."
             )
+
+    def _check_solver(self):
+        """Refuse settings that make no sense with the solver."""
+        solver, asked = self.solver, set()
+        if callable(self.learning_rate) or self.learning_rate in SCHEDULES:
+            asked.add("learning_rate")
+        asked |= {name for name in ("l1_ratio", "warmup") if getattr(self, name) > 0}
+        for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
+            if getattr(self, name) is not None:
+                asked.add(name)
+        reasons = {
+            "lbfgs": ("it is no method of steps with a learning rate", asked),
+            "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
+            "rprop": (
+                "it sets the size of its steps by itself",
+                asked & {"l1_ratio", "learning_rate", "warmup"},
+            ),
+        }
+        reason, refused = reasons.get(solver, ("", ()))
+        if refused:
+            name = min(refused)
+            raise ValueError(
+                f"{name}={getattr(self, name)!r} cannot be used with solver={solver!r}: {reason}."
+            )
+        if self.weight_decay is not None and solver not in DECAYING:
+            raise ValueError(
+                f"weight_decay is only for solver={' and '.join(map(repr, DECAYING))}, got"
+                f" solver={solver!r}; use alpha."
+            )
+        if self.average_weights == "swa" and self.normalization == "batch":
+            raise ValueError(
+                "average_weights='swa' cannot be used with normalization='batch': the running"
+                " statistics would not be those of the averaged weights."
+            )
+        if "learning_rate" in asked:
+            rate_factors(self, np.linspace(0, 1, 101))
+
+    def _frozen(self, n_layers):
+        """The layers that are not trained, from 0."""
+        layers = np.asarray(self.frozen_layers)
+        if layers.ndim != 1 or (len(layers) and layers.dtype.kind not in "iu"):
+            raise ValueError(
+                f"frozen_layers must be a list of layer numbers, got {self.frozen_layers!r}."
+            )
+        if not all(-n_layers <= i < n_layers for i in layers):
+            raise ValueError(
+                f"frozen_layers must be between {-n_layers} and {n_layers - 1}, for the network has"
+                f" {n_layers} layers of weights; got {self.frozen_layers!r}."
+            )
+        frozen = {int(i) % n_layers for i in layers}
+        if len(frozen) == n_layers:
+            raise ValueError("frozen_layers names every layer: nothing would be trained.")
+        return frozen
 
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes

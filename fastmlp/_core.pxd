@@ -24,8 +24,16 @@ cdef extern from "fastmlp.h" nogil:
         double delta, gamma, smoothing
         const double *levels
 
+    ctypedef struct fastmlp_settings:
+        double alpha, l1_ratio, weight_decay, momentum, beta_1, beta_2, epsilon
+        int nesterov, scheduled
+
     ctypedef struct fastmlp_step:
-        double scale, learning_rate, momentum, nesterov, beta_1, beta_2, epsilon
+        double scale, l2
+
+    fastmlp_step fastmlp_prepare_step(
+        int optimizer, const fastmlp_settings *settings, uint64_t t, double learning_rate,
+        double weight)
 
     ctypedef struct fastmlp_csr:
         const int64_t *indptr
@@ -82,8 +90,15 @@ cdef extern from "fastmlp.h" nogil:
             size_t m, size_t n, void *z, size_t ldz, const void *y, const intptr_t *rows,
             const double *weights, const fastmlp_loss_settings *settings) noexcept nogil
         double (**step)(
-            size_t count, const fastmlp_step *step, double l2, const void *g, void *w,
+            size_t count, const fastmlp_step *step, int penalized, const void *g, void *w,
             void *state_1, void *state_2) noexcept nogil
+        double (*gradient_squares)(
+            size_t count, double scale, double l2, const void *g, const void *w) noexcept nogil
+        void (*clip)(
+            size_t count, double scale, double l2, double limit, void *g,
+            const void *w) noexcept nogil
+        bint (*bound)(size_t m, double max_norm, void *w) noexcept nogil
+        bint (*bound_narrow)(size_t n_panels, size_t n, double max_norm, void *w) noexcept nogil
         void (*dropout)(
             size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout, uint64_t step,
             void *h, void *slope, size_t panel) noexcept nogil
@@ -161,7 +176,9 @@ cdef struct Layer:
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
     size_t n_bias                       # reals in bias; normalized: its scale and shift follow it
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
+    bint frozen                         # never stepped on
     char *state[2]                      # as weights and bias, one after the other
+    char *averaged                      # likewise, or NULL
     char *gradient                      # likewise; NULL: never wanted whole
     size_t gradient_at                  # where it begins in a share's gradient, in reals
     char *inputs                        # (fan_in panels, capacity + 1, V)
@@ -197,6 +214,7 @@ cdef struct Run:
     const fastmlp_kernels *kernels
     Layer *layers
     size_t n_layers
+    size_t first_trained                # no delta goes below this layer
     int output, loss, optimizer
     bint chained                        # the output activation is not in the loss's kernel
     fastmlp_loss_settings loss_settings
@@ -215,9 +233,12 @@ cdef struct Run:
     size_t order_stride                 # between epochs; 0: the same order in each
     size_t n_rows, n_batches, batch_size, chunk_rows, chunks_per_batch
     const double *batch_weights         # IN  (n_epochs, n_batches) sums of weights; NULL: all one
-    bint take_steps, bias_correction
-    double alpha, base_rate             # base: before Adam's bias correction
-    fastmlp_step step
+    bint take_steps
+    fastmlp_settings settings
+    const double *rates                 # IN  learning rates of the pass's steps, rate_stride apart;
+    size_t rate_stride                  # 0: one for all
+    double clip_norm, clip_value, max_norm  # INFINITY: none
+    bint average                        # keep the exponential moving averages of the weights
     uint64_t n_steps                    # taken so far
     uint64_t first_step                 # taken before the pass
     int normalization
@@ -228,7 +249,9 @@ cdef struct Run:
     double cost
     Part *row_parts                     # (n_threads)
     Part *block_parts                   # (n_threads)
-    double *squares                     # OUT (n_blocks) sums of squared weights before the step
+    Part *later_parts                   # (n_threads) the same, for another round of the blocks
+    double *squares                     # OUT (n_blocks) penalties before the step, but for alpha / 2
+    double *gradient_squares            # OUT (n_blocks) for clip_norm
     double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows;
     #                                     predictions: (n_rows / mr), or NULL
     char *scratch                       # (n_threads, scratch_bytes)

@@ -26,7 +26,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport parallel, prange, threadid
-from libc.math cimport INFINITY, pow, sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -44,8 +44,10 @@ cdef extern from *:
     static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME)};
     static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME)};
     static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME)};
-    #define FASTMLP_SECOND(name, second) second,
-    static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SECOND)};
+    #define FASTMLP_SLOTS(name, slots, decays) slots,
+    static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SLOTS)};
+    #define FASTMLP_DECAYS(name, slots, decays) decays,
+    static const int fastmlp_optimizer_decays[] = {FASTMLP_OPTIMIZERS(FASTMLP_DECAYS)};
 
     #if defined(__clang__)
     #define FASTMLP_COMPILER "Clang " __clang_version__
@@ -134,6 +136,7 @@ cdef extern from *:
     const char *const fastmlp_source_names[]
     const char *const fastmlp_isa_names[]
     const int fastmlp_optimizer_slots[]
+    const int fastmlp_optimizer_decays[]
     const char *FASTMLP_COMPILER
     int FASTMLP_OPENMP
     void fastmlp_lap(double *clock, int phase) noexcept nogil
@@ -155,6 +158,7 @@ OUT_ACTIVATIONS = {LOSSES[i]: OUTPUTS[fastmlp_loss_outputs[i]] for i in range(FA
 TARGETS = {LOSSES[i]: fastmlp_loss_targets[i].decode() for i in range(FASTMLP_N_LOSSES)}
 OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])
 OPTIMIZER_SLOTS = {OPTIMIZERS[i]: fastmlp_optimizer_slots[i] for i in range(FASTMLP_N_OPTIMIZERS)}
+DECAYING = tuple([name for i, name in enumerate(OPTIMIZERS) if fastmlp_optimizer_decays[i]])
 SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
 _ISAS = tuple([fastmlp_isa_names[i].decode() for i in range(FASTMLP_N_ISAS)])
 _SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}
@@ -257,6 +261,10 @@ def kernel_table(isa_name, dtype):
         "normalize_rows_delta": <uintptr_t>k.normalize_rows_delta,
         "add": <uintptr_t>k.add,
         "multiply": <uintptr_t>k.multiply,
+        "gradient_squares": <uintptr_t>k.gradient_squares,
+        "clip": <uintptr_t>k.clip,
+        "bound": <uintptr_t>k.bound,
+        "bound_narrow": <uintptr_t>k.bound_narrow,
         "sum_arrays": <uintptr_t>k.sum_arrays,
         "exponential": <uintptr_t>k.exponential,
         "logarithm": <uintptr_t>k.logarithm,
@@ -719,13 +727,13 @@ cdef void normalize_deltas(
 cdef void backward_rows(
     const Run *run, size_t at, size_t m, size_t unit, bint add, char *share_gradient, double *clock,
 ) noexcept nogil:
-    """Carries the deltas of m rows from the last layer down to the first. What normalization needs
+    """Carries the deltas of m rows from the last layer down to the first trained. What normalization needs
     summed goes to a share's gradient, or else to the row unit's sums."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
     cdef size_t l
     cdef char *sums
-    for l in range(run.n_layers - 1, 0, -1):
+    for l in range(run.n_layers - 1, run.first_trained, -1):
         delta_rows(run, l - 1, at, m)
         layer = &run.layers[l - 1]
         if layer.normalization == LAYER_NORMALIZATION:
@@ -786,7 +794,7 @@ cdef void batch_normalized_rows(
             own = layer.moments + <size_t>thread * size
             k.combine_moments(n_units, layer.n_panels, run.unit_weights + l * n_units,
                               layer.row_moments, own)
-    for l in range(run.n_layers - 1, 0, -1):
+    for l in range(run.n_layers - 1, run.first_trained, -1):
         layer = &run.layers[l - 1]
         size = 2 * layer.n_bias * real
         for unit in range(first, stop):
@@ -907,6 +915,8 @@ cdef void add_share(
         backward_rows(run, at, m, 0, add, gradient, clock)
         for l in range(run.n_layers):
             layer = &run.layers[l]
+            if layer.frozen:
+                continue
             g = gradient + layer.gradient_at * k.real_size
             g_bias = g + layer.n_panels * layer.panel_rows * vector
             if layer.narrow:
@@ -950,6 +960,84 @@ cdef void sum_shares(
                          g_bias[0] + j * section(layer, block, k.lanes) * k.real_size)
 
 
+cdef inline bint has_bias(const Layer *layer, const Block *block) noexcept nogil:
+    # of the blocks of a panel the first, of a narrow layer's blocks the first
+    return block.row == 0 and not (layer.narrow and block.panel)
+
+
+cdef inline size_t bias_at(
+    const Run *run, const Layer *layer, const Block *block, size_t j,
+) noexcept nogil:
+    # where the block's part of the bias begins in it, in reals; or of scale (1) or shift (2)
+    return j * layer.n_bias + (0 if layer.narrow else block.panel * run.kernels.lanes)
+
+
+cdef inline size_t bias_count(
+    const Run *run, const Layer *layer, const Block *block,
+) noexcept nogil:
+    return layer.n_bias if layer.narrow else block.n_panels * run.kernels.lanes
+
+
+cdef void clear_unused(
+    const Run *run, const Block *block, char *g, size_t g_panel, char *g_bias,
+) noexcept nogil:
+    """Sets the lanes of a narrow layer's gradient to zero that stand for no weight."""
+    cdef size_t lanes = run.kernels.lanes, real_size = run.kernels.real_size, i, at
+    cdef Layer *layer = &run.layers[block.layer]
+    if not layer.narrow:
+        return
+    if layer.fan_in % lanes and block.panel + block.n_panels == layer.n_panels:
+        # they saw what the activation makes of nothing (logistic: 1/2)
+        for i in range(block.n_rows):
+            at = (block.n_panels - 1) * g_panel + i * lanes + layer.fan_in % lanes
+            memset(g + at * real_size, 0, (lanes - layer.fan_in % lanes) * real_size)
+    if has_bias(layer, block):
+        memset(g_bias + layer.fan_out * real_size, 0, (layer.n_bias - layer.fan_out) * real_size)
+
+
+cdef double block_squares(
+    const Run *run, const Block *block, const fastmlp_step *step, char *g, size_t g_panel,
+    char *g_bias,
+) noexcept nogil:
+    """Sum of squares of the gradient of one block."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, j
+    cdef double squares = 0
+    clear_unused(run, block, g, g_panel, g_bias)
+    for j in range(block.n_panels):
+        squares += k.gradient_squares(
+            block.n_rows * k.lanes, step.scale, step.l2, g + j * g_panel * k.real_size,
+            layer.weights + ((block.panel + j) * layer.panel_rows + block.row) * vector)
+    if has_bias(layer, block):
+        for j in range(n_vectors(layer)):
+            squares += k.gradient_squares(
+                bias_count(run, layer, block), step.scale, 0,
+                g_bias + j * section(layer, block, k.lanes) * k.real_size,
+                layer.bias + bias_at(run, layer, block, j) * k.real_size)
+    return squares
+
+
+cdef void clip_block(
+    const Run *run, const Block *block, const fastmlp_step *step, char *g, size_t g_panel,
+    char *g_bias,
+) noexcept nogil:
+    """Makes of the gradient of one block the gradient proper, within clip_value."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, j
+    for j in range(block.n_panels):
+        k.clip(
+            block.n_rows * k.lanes, step.scale, step.l2, run.clip_value,
+            g + j * g_panel * k.real_size,
+            layer.weights + ((block.panel + j) * layer.panel_rows + block.row) * vector)
+    if has_bias(layer, block):
+        for j in range(n_vectors(layer)):
+            k.clip(bias_count(run, layer, block), step.scale, 0, run.clip_value,
+                   g_bias + j * section(layer, block, k.lanes) * k.real_size,
+                   layer.bias + bias_at(run, layer, block, j) * k.real_size)
+
+
 cdef void step_block(
     const Run *run, const Block *block, const fastmlp_step *step, char *g, size_t g_panel,
     char *g_bias,
@@ -957,41 +1045,86 @@ cdef void step_block(
     """The optimizer's step on one block, and its transposed copy."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[block.layer]
-    cdef size_t vector = k.lanes * k.real_size, j, v, i, at, fan_out
-    cdef size_t count = block.n_rows * k.lanes
+    cdef size_t vector = k.lanes * k.real_size, j, i, at
     cdef double squares = 0
-    if layer.narrow and layer.fan_in % k.lanes and block.panel + block.n_panels == layer.n_panels:
-        # the lanes beyond fan_in saw what the activation makes of nothing (logistic: 1/2)
-        for i in range(block.n_rows):
-            at = ((block.n_panels - 1) * g_panel + i * k.lanes + layer.fan_in % k.lanes)
-            memset(g + at * k.real_size, 0, (k.lanes - layer.fan_in % k.lanes) * k.real_size)
+    cdef fastmlp_step clipped
+    clear_unused(run, block, g, g_panel, g_bias)
+    if run.clip_value < INFINITY:
+        clip_block(run, block, step, g, g_panel, g_bias)
+        clipped = step[0]
+        clipped.scale, clipped.l2 = 1, 0
+        step = &clipped
     for j in range(block.n_panels):
         at = ((block.panel + j) * layer.panel_rows + block.row) * vector
         squares += k.step[run.optimizer](
-            count, step, run.alpha, g + j * g_panel * k.real_size, layer.weights + at,
+            block.n_rows * k.lanes, step, True, g + j * g_panel * k.real_size, layer.weights + at,
             layer.state[0] + at, NULL if layer.state[1] is NULL else layer.state[1] + at)
-        if layer.transposed is not NULL and not layer.narrow:
-            fan_out = least(k.lanes, layer.fan_out - (block.panel + j) * k.lanes)
-            for v in range(in_units(block.n_rows, k.lanes)):
-                i = v * k.lanes
-                k.transpose(
-                    least(k.lanes, block.n_rows - i), fan_out, layer.weights + at + i * vector,
-                    layer.transposed + ((block.row + i) // k.lanes * layer.fan_out
-                                        + (block.panel + j) * k.lanes) * vector)
+        transpose_rows(run, layer, block.panel + j, block.row, block.n_rows)
     run.squares[block - run.blocks] = squares
-    if block.row == 0 and not (layer.narrow and block.panel):
-        at = 0 if layer.narrow else block.panel * k.lanes
-        count = layer.n_bias if layer.narrow else block.n_panels * k.lanes
-        if layer.narrow:
-            memset(g_bias + layer.fan_out * k.real_size, 0,
-                   (layer.n_bias - layer.fan_out) * k.real_size)
+    if has_bias(layer, block):
         for j in range(n_vectors(layer)):
-            i = layer.n_panels * layer.panel_rows * vector + at * k.real_size
+            at = bias_at(run, layer, block, j) * k.real_size
+            i = layer.n_panels * layer.panel_rows * vector + at
             k.step[run.optimizer](
-                count, step, 0, g_bias + j * section(layer, block, k.lanes) * k.real_size,
-                layer.bias + at * k.real_size, layer.state[0] + i,
-                NULL if layer.state[1] is NULL else layer.state[1] + i)
-            at += layer.n_bias
+                bias_count(run, layer, block), step, False,
+                g_bias + j * section(layer, block, k.lanes) * k.real_size, layer.bias + at,
+                layer.state[0] + i, NULL if layer.state[1] is NULL else layer.state[1] + i)
+
+
+cdef void transpose_rows(
+    const Run *run, const Layer *layer, size_t panel, size_t row, size_t n_rows,
+) noexcept nogil:
+    """Copies rows of a panel of weights to the transposed copy, where there is one."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef size_t vector = k.lanes * k.real_size, v, i
+    cdef size_t fan_out = least(k.lanes, layer.fan_out - panel * k.lanes)
+    if layer.transposed is NULL or layer.narrow:
+        return
+    for v in range(in_units(n_rows, k.lanes)):
+        i = row + v * k.lanes
+        k.transpose(
+            least(k.lanes, row + n_rows - i), fan_out,
+            layer.weights + (panel * layer.panel_rows + i) * vector,
+            layer.transposed + (i // k.lanes * layer.fan_out + panel * k.lanes) * vector)
+
+
+cdef void bound_units(const Run *run, const Block *column) noexcept nogil:
+    """Scales down the incoming weights of a column's units where their norm exceeds max_norm."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[column.layer]
+    cdef size_t panel_size = layer.panel_rows * k.lanes * k.real_size, p
+    if layer.narrow:
+        k.bound_narrow(layer.n_panels, layer.fan_out, run.max_norm, layer.weights)
+        return
+    for p in range(column.panel, column.panel + column.n_panels):
+        if k.bound(layer.panel_rows, run.max_norm, layer.weights + p * panel_size):
+            transpose_rows(run, layer, p, 0, layer.panel_rows)
+
+
+cdef void average_block(const Run *run, const Block *block) noexcept nogil:
+    """Lets the moving average of one block follow its weights after a step."""
+    cdef const fastmlp_kernels *k = run.kernels
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef size_t vector = k.lanes * k.real_size, p, at
+    cdef double t = <double>run.n_steps + 1, share = 1 - min(0.999, (1 + t) / (10 + t))
+    for p in range(block.panel, block.panel + block.n_panels):
+        at = (p * layer.panel_rows + block.row) * vector
+        k.running_average(block.n_rows * k.lanes, share, layer.weights + at, layer.averaged + at)
+    if has_bias(layer, block):
+        for p in range(n_vectors(layer)):
+            at = bias_at(run, layer, block, p) * k.real_size
+            k.running_average(bias_count(run, layer, block), share, layer.bias + at,
+                      layer.averaged + layer.n_panels * layer.panel_rows * vector + at)
+
+
+cdef inline Block whole_column(const Run *run, const Block *block) noexcept nogil:
+    # all rows of the first block's panels; of a narrow layer, all of it
+    cdef Layer *layer = &run.layers[block.layer]
+    cdef Block column = block[0]
+    column.n_rows = layer.panel_rows
+    if layer.narrow:
+        column.n_panels = layer.n_panels
+    return column
 
 
 cdef void average_moments(const Run *run) noexcept nogil:
@@ -1054,8 +1187,11 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef size_t chunk, batch, epoch, batch_begin, n_rows, n_units, row, m, i
     cdef size_t first_block = 0, stop_block = 0, first_units = 0
     cdef bint first, last, steps
-    cdef fastmlp_step step = run.step
+    cdef fastmlp_step step
     cdef const Block *block
+    cdef Block column
+    cdef Part *parts
+    cdef Part *later_parts
     cdef char *g
     cdef char *g_bias
     cdef size_t g_panel
@@ -1114,13 +1250,12 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             m = cut_chunk(run, chunk + 1, &next_rows)
             deal(&run.row_parts[thread], row_units(run, m, n_threads), thread, n_threads)
         if steps:
-            step.scale = 1 / weight
-            step.learning_rate = run.base_rate
-            if run.bias_correction:
-                step.learning_rate *= sqrt(1 - pow(step.beta_2, run.n_steps + 1))
-                step.learning_rate /= 1 - pow(step.beta_1, run.n_steps + 1)
+            step = fastmlp_prepare_step(
+                run.optimizer, &run.settings, run.n_steps + 1,
+                run.rates[run.rate_stride * (run.n_steps - run.first_step)], weight)
+        parts, later_parts = run.block_parts, run.later_parts
         turn = 0
-        while claim(run.block_parts, thread, n_threads, &turn, &i):
+        while claim(parts, thread, n_threads, &turn, &i):
             block = &run.blocks[i]
             if run.n_shares == 0:
                 sum_gradient(run, block, order, n_rows, first, first_units, scratch, &g,
@@ -1128,14 +1263,48 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             elif last:
                 sum_shares(run, block, scratch, &g, &g_panel, &g_bias)
             fastmlp_lap(clock, GRADIENT)
-            if steps:
+            if steps and run.clip_norm < INFINITY:
+                run.gradient_squares[i] = block_squares(run, block, &step, g, g_panel, g_bias)
+            elif steps:
                 step_block(run, block, &step, g, g_panel, g_bias)
+                if run.average and run.max_norm == INFINITY:
+                    average_block(run, block)
             fastmlp_lap(clock, STEP)
         if thread == 0:
             if first:
                 run.batch_loss = 0
             for i in range(in_units(n_rows, k.mr)):
                 run.batch_loss += run.row_losses[i]
+
+        if steps and run.clip_norm < INFINITY:
+            later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
+            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            parts, later_parts = later_parts, parts
+            squares = 0
+            for i in range(run.n_blocks):
+                squares += run.gradient_squares[i]
+            step.scale *= min(1.0, run.clip_norm / (sqrt(squares) + 1e-6))  # PyTorch's formula
+            turn = 0
+            while claim(parts, thread, n_threads, &turn, &i):
+                block = &run.blocks[i]
+                place_gradient(run, block, scratch, &g, &g_panel, &g_bias)
+                step_block(run, block, &step, g, g_panel, g_bias)
+                if run.average and run.max_norm == INFINITY:
+                    average_block(run, block)
+            fastmlp_lap(clock, STEP)
+        if steps and run.max_norm < INFINITY:
+            later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
+            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            parts = later_parts
+            turn = 0
+            while claim(parts, thread, n_threads, &turn, &i):
+                block = &run.blocks[i]
+                if has_bias(&run.layers[block.layer], block):
+                    column = whole_column(run, block)
+                    bound_units(run, &column)
+                    if run.average:
+                        average_block(run, &column)
+            fastmlp_lap(clock, STEP)
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
@@ -1145,7 +1314,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             squares = 0
             for i in range(run.n_blocks):
                 squares += run.squares[i]
-            run.losses[epoch] += (run.batch_loss + 0.5 * run.alpha * squares) / weight * batch_rows
+            run.losses[epoch] += (
+                run.batch_loss + 0.5 * run.settings.alpha * squares) / weight * batch_rows
             run.n_steps += 1
     fastmlp_restore_denormals(denormals)
 
@@ -1662,8 +1832,9 @@ cdef class Engine:
     layers : list of dict
         One a layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
         (n_bias,), or of a normalized layer (3 n_bias,) with scale and shift; transposed, gradient,
-        state: arrays or None (state: a list of them), gradient and state holding weights and bias
-        one after the other; averages: None or mean and variance (2 n_bias,) of batch normalization.
+        averaged, state: arrays or None (state: a list of them), the last three holding weights and
+        bias one after the other; averages: None or mean and variance (2 n_bias,) of batch
+        normalization; frozen.
     activations : sequence of str
         One a hidden layer.
     loss : str
@@ -1694,7 +1865,9 @@ cdef class Engine:
 
     cdef Run run
     cdef Layer *layers
+    cdef Layer *averaged                # the same with the averages for weights, or NULL
     cdef Block *blocks
+    cdef double _rate
     cdef object _kept
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
@@ -1720,7 +1893,6 @@ cdef class Engine:
         self.run.kernels = k
         self._choose_loss(loss, out_activation, loss_params, layers[-1]["fan_out"])
         self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
-        self.run.bias_correction = optimizer == "adam"
         self.n_threads = n_threads
         self.run.n_layers = len(layers)
         self.layers = <Layer *>malloc(len(layers) * sizeof(Layer))
@@ -1753,6 +1925,10 @@ cdef class Engine:
                 layer.state[slot] = address(array)
             if described["gradient"] is not None:
                 layer.gradient = address(described["gradient"])
+            if described["averaged"] is not None:
+                layer.averaged = address(described["averaged"])
+            layer.frozen = described["frozen"]
+            self.run.first_trained += layer.frozen and self.run.first_trained == i
             self.n_parameters += (layer.fan_in + 1) * layer.fan_out
         for i, rate in enumerate(dropout):
             set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
@@ -1763,14 +1939,18 @@ cdef class Engine:
         self._make_shares(n_shares, np.dtype(dtype))
         self._cut_blocks(sparse)
         self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+        self.run.gradient_squares = <double *>self._allocate(self.run.n_blocks, np.float64)
         self.run.row_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
         self.run.block_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
+        self.run.later_parts = <Part *>self._allocate(n_threads * sizeof(Part), np.uint8)
+        self._add_averaged()
         self.run.scratch_bytes = self._scratch(sparse) * k.real_size
         self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
         self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
 
     def __dealloc__(self):
         free(self.layers)
+        free(self.averaged)
         free(self.blocks)
 
     def _choose_loss(self, loss, out_activation, loss_params, n_outputs):
@@ -1793,6 +1973,20 @@ cdef class Engine:
         array = aligned_zeros(count, dtype)
         self._kept.append(array)
         return address(array)
+
+    def _add_averaged(self):
+        cdef size_t i, weights, size = self.run.n_layers * sizeof(Layer)
+        cdef Layer *layer
+        if self.layers[0].averaged is NULL:
+            return
+        self.averaged = <Layer *>malloc(size)
+        if self.averaged is NULL:
+            raise MemoryError
+        memcpy(self.averaged, self.layers, size)
+        for i in range(self.run.n_layers):
+            layer = &self.averaged[i]
+            weights = layer.n_panels * layer.panel_rows * layer.w_row * self.run.kernels.real_size
+            layer.weights, layer.bias = layer.averaged, layer.averaged + weights
 
     def _make_shares(self, n_shares, dtype):
         cdef size_t i
@@ -1851,6 +2045,8 @@ cdef class Engine:
         blocks = []
         for i in range(self.run.n_layers):
             layer = &self.layers[i]
+            if layer.frozen:
+                continue
             # a tile's panels wide; but one panel, and longer, where no tile is taken
             no_tile = self.run.n_shares or (i == 0 and sparse)
             n_panels = 1 if no_tile else k.nr
@@ -1906,7 +2102,8 @@ cdef class Engine:
             raise ValueError("y is not what this network's loss and outputs take")
 
     cdef int _set_up(
-        self, Dataset dataset, size_t n_rows, size_t batch_size, double alpha, step,
+        self, Dataset dataset, size_t n_epochs, size_t n_rows, size_t batch_size, double alpha,
+        step,
     ) except -1:
         """What a pass asks for, but for its rows and their weights, and where its losses go."""
         cdef size_t lanes = self.run.kernels.lanes
@@ -1923,13 +2120,36 @@ cdef class Engine:
         if dataset.sparse and self.run.input_dropout.threshold:
             self._dropped = np.empty_like(dataset._kept[0])  # the values, as the matrix has them
             self.run.dropped = address(self._dropped)
-        self.run.alpha = alpha
-        self.run.n_steps = self.run.first_step = step.get("t", 0)
-        self.run.base_rate = step.get("learning_rate_init", step.get("learning_rate", 0))
-        self.run.step.momentum = step.get("momentum", 0)
-        self.run.step.nesterov = step.get("nesterov", False)
-        self.run.step.beta_1, self.run.step.beta_2 = step.get("beta_1", 0), step.get("beta_2", 0)
-        self.run.step.epsilon = step.get("epsilon", 0)
+        self._read_settings(alpha, n_epochs * self.run.n_batches, **step)
+
+    def _read_settings(
+        self, alpha, n_steps, *, learning_rate=0.0, t=0, momentum=0.0, nesterov=False, beta_1=0.0,
+        beta_2=0.0, epsilon=0.0, weight_decay=0.0, l1_ratio=0.0, clip_norm=None, clip_value=None,
+        max_norm=None, ema=False,
+    ):
+        cdef const double[::1] rates
+        self.run.settings = {
+            "alpha": alpha, "l1_ratio": l1_ratio, "weight_decay": weight_decay,
+            "momentum": momentum, "nesterov": nesterov, "beta_1": beta_1, "beta_2": beta_2,
+            "epsilon": epsilon, "scheduled": isinstance(learning_rate, np.ndarray),
+        }
+        self.run.n_steps = self.run.first_step = t
+        if isinstance(learning_rate, np.ndarray):
+            rates = learning_rate
+            if len(rates) < n_steps:
+                raise ValueError("every step needs a learning rate")
+            self.run.rates, self.run.rate_stride = &rates[0], 1
+        else:
+            self._rate = learning_rate
+            self.run.rates, self.run.rate_stride = &self._rate, 0
+        self.run.clip_norm = INFINITY if clip_norm is None else clip_norm
+        self.run.clip_value = INFINITY if clip_value is None else clip_value
+        self.run.max_norm = INFINITY if max_norm is None else max_norm
+        self.run.average = ema
+        if ema and self.averaged is NULL:
+            raise ValueError("averages need arrays")
+        if clip_norm is not None and self.layers[0].gradient is NULL:
+            raise ValueError("clip_norm needs gradient arrays")
 
     cdef bint _choose(self, size_t n_chunks, int n_threads):
         """Whether the next slice of a pass, of which n_chunks are left, is for the team."""
@@ -2002,7 +2222,7 @@ cdef class Engine:
             batch_weights = np.add.reduceat(
                 dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
         for i, engine in enumerate(engines):
-            engine._set_up(dataset, n_rows, batch_size, alpha, step)
+            engine._set_up(dataset, n_epochs, n_rows, batch_size, alpha, step)
             engine.run.order, engine.run.order_stride = rows, n_rows * (len(distinct) > 1)
             engine.run.batch_weights = NULL
             if dataset.sample_weight is not None:
@@ -2070,19 +2290,26 @@ cdef class Engine:
         self.run.clocks = <double *>address(self._clocks)
         return self._clocks[:, 1:]
 
-    def predict(self, Dataset dataset, order):
-        """Outputs (n_rows, fan_out of the last layer) of the rows `order`."""
-        outputs, _ = predict_samples(&self.run, dataset, order, self.n_threads)
+    def predict(self, Dataset dataset, order, bint averaged=False):
+        """Outputs (n_rows, fan_out of the last layer) of the rows `order`, by the averages of the
+        weights if so asked."""
+        cdef Run run = self.run
+        if averaged:
+            run.layers = self.averaged
+        outputs, _ = predict_samples(&run, dataset, order, self.n_threads)
         return outputs
 
-    def evaluate(self, Dataset dataset, order):
-        """Sum of the weighted losses of the rows `order`, and their outputs."""
+    def evaluate(self, Dataset dataset, order, bint averaged=False):
+        """Sum of the weighted losses of the rows `order`, and their outputs; see `predict`."""
         self._check_targets(dataset)
+        cdef Run run = self.run
+        if averaged:
+            run.layers = self.averaged
         cdef double[::1] losses = np.zeros(in_units(len(order), self.run.kernels.mr))
         cdef double total = 0
         cdef size_t i
         outputs, _ = predict_samples(
-            &self.run, dataset, order, self.n_threads, np.asarray(losses))
+            &run, dataset, order, self.n_threads, np.asarray(losses))
         for i in range(<size_t>len(losses)):
             total += losses[i]
         return total, outputs

@@ -131,7 +131,7 @@ class _Layer:
     def load(self, flat, coef, *vectors):
         _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if self.averages is not None and flat is self.parameters:
+        if len(vectors) > self.n_vectors:
             places += [*self.averages.reshape(2, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             place[: self.fan_out] = vector
@@ -149,7 +149,7 @@ class _Layer:
     def store(self, flat, coef, *vectors):
         _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if self.averages is not None and flat is self.parameters:
+        if len(vectors) > self.n_vectors:
             places += [*self.averages.reshape(2, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             vector[...] = place[: self.fan_out]
@@ -173,8 +173,8 @@ class Network:
         the loss takes.
     dtype : float32 or float64
         Of all arithmetic.
-    optimizer : {'sgd', 'adam'} or None
-        None where no steps will be taken.
+    optimizer : str or None
+        One of ``_core.OPTIMIZERS``; None where no steps will be taken.
     n_threads : int
         The most threads to use; fewer where the work is small.
     normalization : {'batch', 'layer'} or None
@@ -185,6 +185,10 @@ class Network:
         Rates of the inputs and of each hidden layer, in [0, 1); empty: none.
     seed : int
         Of dropout's random numbers, below 2 ** 64.
+    frozen_layers : sequence of int
+        Layers that are not trained, from 0.
+    average : bool
+        Whether to have room for averages of the weights.
 
     Attributes
     ----------
@@ -193,6 +197,8 @@ class Network:
     loss_sums : list of float
         Of its whole epochs: sum over batches of loss times rows. Batches whose weights sum to zero
         take no step and add nothing.
+    averaged : bool
+        Whether there are averages. Then `get_parameters`, `predict` and `evaluate` are about them.
     """
 
     def __init__(
@@ -210,6 +216,8 @@ class Network:
         residual=False,
         dropout=(),
         seed=0,
+        frozen_layers=(),
+        average=False,
     ):
         self.layer_units = [int(units) for units in layer_units]
         if len(self.layer_units) < 2 or min(self.layer_units) < 1:
@@ -239,6 +247,9 @@ class Network:
         ]
         slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
         self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
+        self._frozen = [i in frozen_layers for i in range(n_layers)]
+        self._averages = [layer.new() if average else None for layer in self._layers]
+        self.averaged = False
         self._gradients = None
         self._engines = {}
 
@@ -304,11 +315,32 @@ class Network:
         for layer, arrays in self._by_layer(parameters):
             layer.load(layer.parameters, *arrays)
 
-    def get_parameters(self, *parameters):
-        """Copies the parameters out, into the arrays given."""
+    def get_parameters(self, *parameters, averaged=True):
+        """Copies the parameters out, into the arrays given: their averages where there are such,
+        unless `averaged` is False."""
         self._check(parameters, self.parameter_shapes, writable=True)
-        for layer, arrays in self._by_layer(parameters):
-            layer.store(layer.parameters, *arrays)
+        averages = self._averages if averaged and self.averaged else [None] * len(self._layers)
+        for average, (layer, arrays) in zip(averages, self._by_layer(parameters), strict=True):
+            layer.store(layer.parameters if average is None else average, *arrays)
+
+    def set_averages(self, *parameters):
+        """Copies averages of the weights in; see `set_parameters`."""
+        self._check(parameters, self.parameter_shapes)
+        for average, (layer, arrays) in zip(
+            self._averages, self._by_layer(parameters), strict=True
+        ):
+            layer.load(average, *arrays)
+        self.averaged = True
+
+    def average(self, share):
+        """Lets the averages follow the weights: ``average += share * (weights - average)``. The
+        first are the weights themselves."""
+        for layer, average in zip(self._layers, self._averages, strict=True):
+            if self.averaged:
+                average += self.dtype.type(share) * (layer.parameters - average)
+            else:
+                average[...] = layer.parameters
+        self.averaged = True
 
     def set_optimizer_state(self, slots):
         """Copies the optimizer's state in: for each slot a tuple of lists shaped like the trained
@@ -358,7 +390,8 @@ class Network:
         key = (keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
         if key in self._engines:
             return self._engines[key]
-        for layer in self._layers[1:]:
+        first_trained = self._frozen.index(False)
+        for layer in self._layers[first_trained + 1 :]:  # below, no delta goes
             if layer.transposed is None and not layer.narrow:
                 layer.add_transposed()
         if keep_gradient and self._gradients is None:
@@ -375,6 +408,8 @@ class Network:
                     "state": [state[i] for state in self._states],
                     "gradient": self._gradients[i] if keep_gradient else None,
                     "averages": layer.averages,
+                    "averaged": self._averages[i],
+                    "frozen": self._frozen[i],
                 }
                 for i, layer in enumerate(self._layers)
             ],
@@ -398,8 +433,8 @@ class Network:
 
     def prepare(self, dataset, batch_size, *, whole_gradient=False):
         """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
-        be had is missed before the work begins. whole_gradient: also what `loss_and_gradient`
-        needs."""
+        be had is missed before the work begins. whole_gradient: also what `loss_and_gradient` and
+        `clip_norm` need."""
         self._engine(dataset, batch_size, keep_gradient=whole_gradient)
 
     def epochs_at_once(self, n_rows, batch_size):
@@ -423,8 +458,10 @@ class Network:
         alpha : float
             L2 penalty: ``alpha / 2 * sum(coefs_ ** 2)``, divided by the batch's sum of weights.
         step : dict
-            sgd: learning_rate, momentum, nesterov. adam: learning_rate_init, beta_1, beta_2,
-            epsilon and t, the steps taken before.
+            learning_rate: a float, or an array of one for each step. t: the steps taken before. By
+            optimizer: momentum and nesterov; beta_1, beta_2 and epsilon; weight_decay. Where
+            wanted: l1_ratio of `alpha`, clip_norm, clip_value, max_norm; and ema, to keep the
+            exponential moving averages of the weights.
         beside : sequence of Network
             Others of the same shape, trained on the same batches at the same time.
 
@@ -438,7 +475,13 @@ class Network:
         networks = self, *beside
         for network in networks:
             network.n_steps, network.loss_sums = 0, []
-        engines = [network._engine(dataset, batch_size) for network in networks]
+            if step.get("ema") and not network.averaged:
+                network.average(1)
+        keep_gradient = step.get("clip_norm") is not None
+        engines = [
+            network._engine(dataset, batch_size, keep_gradient=keep_gradient)
+            for network in networks
+        ]
         try:
             engines[0].train_pass(
                 dataset, orders, batch_size, alpha=alpha, step=step, beside=engines[1:]
@@ -448,7 +491,8 @@ class Network:
                 network.n_steps, network.loss_sums = engine.steps_taken, engine.loss_sums
 
     def loss_and_gradient(self, dataset, alpha, gradient):
-        """Loss of the whole data set, L2 penalty included, and its gradient.
+        """Loss of the whole data set, L2 penalty included, and its gradient: zero for layers that
+        are frozen.
 
         Parameters
         ----------
@@ -468,7 +512,13 @@ class Network:
             dataset, order[np.newaxis], len(order), alpha=alpha, step={}, take_steps=False
         )
         squares = 0.0
-        for flat, (layer, arrays) in zip(self._gradients, self._by_layer(gradient), strict=True):
+        for flat, frozen, (layer, arrays) in zip(
+            self._gradients, self._frozen, self._by_layer(gradient), strict=True
+        ):
+            if frozen:
+                for array in arrays:
+                    array[...] = 0
+                continue
             weights = layer.weights(flat)
             parameters = layer.weights(layer.parameters)
             # not a dot product: BLAS cuts it up by its number of threads
@@ -493,7 +543,8 @@ class Network:
             Of the network's type.
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
-        return next(iter(self._engines.values())).predict(dataset, rows)  # all have one network
+        engine = next(iter(self._engines.values()))  # all have one network
+        return engine.predict(dataset, rows, self.averaged)
 
     def evaluate(self, dataset, rows):
         """Loss and outputs of the network as trained so far, as `predict` computes them.
@@ -512,7 +563,8 @@ class Network:
         outputs : ndarray of shape (n_rows, n_outputs)
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
-        loss, outputs = next(iter(self._engines.values())).evaluate(dataset, rows)
+        engine = next(iter(self._engines.values()))
+        loss, outputs = engine.evaluate(dataset, rows, self.averaged)
         weights = dataset.sample_weight
         return loss / (len(rows) if weights is None else weights[rows].sum()), outputs
 
@@ -566,9 +618,21 @@ class Ensemble:
         for network, own in zip(self.networks, members(parameters), strict=True):
             network.set_parameters(*own)
 
-    def get_parameters(self, *parameters):
+    def get_parameters(self, *parameters, **which):
         for network, own in zip(self.networks, members(parameters), strict=True):
-            network.get_parameters(*own)
+            network.get_parameters(*own, **which)
+
+    @property
+    def averaged(self):
+        return self.networks[0].averaged
+
+    def set_averages(self, *parameters):
+        for network, own in zip(self.networks, members(parameters), strict=True):
+            network.set_averages(*own)
+
+    def average(self, share):
+        for network in self.networks:
+            network.average(share)
 
     def set_optimizer_state(self, slots):
         for network, *own in zip(self.networks, *map(members, slots), strict=True):

@@ -103,8 +103,17 @@ class Progress:
         )
 
 
-def clipped_batch_size(batch_size, n_samples):
-    """Rows of a batch: the estimator's parameter, clipped to the samples with a warning."""
+def clipped_batch_size(solver, batch_size, n_samples):
+    """Rows of a batch: the estimator's parameter, clipped to the samples with a warning. Raises
+    ValueError where the solver takes no batches."""
+    if solver == "rprop":
+        if batch_size != "auto" and batch_size < n_samples:
+            raise ValueError(
+                "solver='rprop' compares the signs of successive gradients, so each must be of the"
+                f" whole training set: batch_size must be 'auto' or at least {n_samples}, got"
+                f" {batch_size}."
+            )
+        return n_samples
     if batch_size == "auto":
         return min(200, n_samples)
     if batch_size > n_samples:
@@ -125,7 +134,7 @@ def fit_stochastic(
     validate=None,
     incremental=False,
 ):
-    """Train with mini-batch SGD or Adam until the stopping rule, `max_iter` or Ctrl-C ends it.
+    """Train with an optimizer's steps until the stopping rule, `max_iter` or Ctrl-C ends it.
 
     One call of the network runs several epochs where nothing is done between them. Whatever else
     ends it (a warning made an error, a signal handler that raises), weights, optimizer state and
@@ -151,7 +160,7 @@ def fit_stochastic(
     """
     n_samples = len(order)
     optimizer = OptimizerState.of(est) if incremental else OptimizerState(est)
-    optimizer.load_into(network)
+    optimizer.load_into(network, est, parameters)
     spare = [[np.empty_like(a) for a in arrays] for arrays in parameters] if validate else None
     progress = Progress(est, validate)
     est._optimizer = optimizer
@@ -159,8 +168,9 @@ def fit_stochastic(
     max_iter = 1 if incremental else est.max_iter
     # Where nothing is done between epochs, one call runs several of them.
     rate_changes = est.solver == "sgd" and est.learning_rate == "invscaling"
-    at_once = 1
-    if not (validate or est.verbose or rate_changes):
+    averages = est.average_weights == "swa"
+    at_once, n_batches = 1, -(-n_samples // batch_size)
+    if not (validate or est.verbose or rate_changes or averages):
         at_once = min(max_iter, network.epochs_at_once(n_samples, batch_size))
     orders = order[np.newaxis]
     if at_once > 1:
@@ -180,12 +190,13 @@ def fit_stochastic(
                     orders[:n_epochs],
                     batch_size,
                     alpha=float(est.alpha),
-                    step=optimizer.step(est),
+                    step=optimizer.step(est, n_epochs, n_batches),
                 )
             finally:
                 optimizer.t += network.n_steps
                 if network.loss_sums:
                     losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
+                    optimizer.average(est, network, len(losses))
                     if progress.record(losses, n_samples, network):
                         network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
                         for arrays, best in zip(parameters, spare, strict=True):
@@ -207,7 +218,7 @@ def fit_stochastic(
     finally:
         if validate is None:
             network.get_parameters(*parameters)
-        optimizer.slots = network.get_optimizer_state()
+        optimizer.keep(network, parameters)
 
 
 def _views(vector, parameters):

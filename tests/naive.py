@@ -205,6 +205,58 @@ class NaiveDataset:
         return [None if a is None else a.astype(dtype) for a in (X, y, sample_weight)]
 
 
+N_SLOTS = {None: 0, "sgd": 1, "rmsprop": 1, "adagrad": 1, "lion": 1}  # else 2
+
+
+def optimizer_step(optimizer, t, gradient, state, *, rate, epsilon=0, momentum=0, **settings):
+    """Step t of an optimizer on one array, as its paper has it (adam: as scikit-learn).
+
+    Returns what is added to the array, the new state, and how far a gradient of one in each step so
+    far would have moved it: the reach of the L1 penalty.
+    """
+    if optimizer == "sgd":
+        v = momentum * state[0] - rate * gradient
+        move = momentum * v - rate * gradient if settings["nesterov"] else v
+        return move, [v], rate * sum(momentum**i for i in range(t + settings["nesterov"]))
+    beta_1, beta_2 = settings["beta_1"], settings["beta_2"]
+    if optimizer == "lion":
+        direction = np.sign(beta_1 * state[0] + (1 - beta_1) * gradient)
+        return -rate * direction, [beta_2 * state[0] + (1 - beta_2) * gradient], 0
+    if optimizer == "rprop":
+        turns = np.sign(gradient * state[0])
+        size = np.where(state[1] == 0, rate, state[1])
+        size = np.clip(size * np.select([turns > 0, turns < 0], [1.2, 0.5], 1), 1e-6, 50)
+        gradient = np.where(turns < 0, 0, gradient)
+        return -size * np.sign(gradient), [gradient, size], 0
+    if optimizer == "rmsprop":
+        v = beta_2 * state[0] + (1 - beta_2) * gradient**2
+        reach = rate / (np.sqrt(v) + epsilon)
+        return -reach * gradient, [v], reach
+    if optimizer == "adagrad":
+        v = state[0] + gradient**2
+        reach = rate / (np.sqrt(v) + epsilon)
+        return -reach * gradient, [v], reach
+    m = beta_1 * state[0] + (1 - beta_1) * gradient
+    v = beta_2 * state[1] + (1 - beta_2) * gradient**2
+    first, second = m / (1 - beta_1**t), v / (1 - beta_2**t)
+    reach = rate / (np.sqrt(second) + epsilon)
+    if optimizer == "adam":
+        reach = rate * np.sqrt(1 - beta_2**t) / (np.sqrt(v) + epsilon)
+    if optimizer == "nadam":
+        momenta = [beta_1 * (1 - 0.5 * 0.96 ** (0.004 * i)) for i in range(1, t + 2)]
+        own = (1 - momenta[-2]) / (1 - np.prod(momenta[:-1]))
+        past = momenta[-1] / (1 - np.prod(momenta))
+        return -reach * (own * gradient + past * m), [m, v], reach * (own + past * (1 - beta_1**t))
+    if optimizer == "radam":
+        most = 2 / (1 - beta_2) - 1
+        rho = most - 2 * t * beta_2**t / (1 - beta_2**t)
+        reach = np.full_like(m, rate)
+        if rho > 5:
+            r = (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)
+            reach = rate * np.sqrt(r * (1 - beta_2**t)) / (np.sqrt(v) + epsilon)
+    return -reach * first, [m, v], reach
+
+
 class NaiveNetwork:
     """In place of fastmlp's Network; `slots` holds flat lists, coefficients first."""
 
@@ -219,6 +271,8 @@ class NaiveNetwork:
         loss_params=None,
         optimizer=None,
         n_threads=1,
+        frozen_layers=(),
+        average=False,
     ):
         self.layer_units = list(layer_units)
         self.activations, own = activations, OUT_ACTIVATIONS[loss]
@@ -229,7 +283,8 @@ class NaiveNetwork:
         self.dtype, self.n_steps, self.loss_sums = np.dtype(dtype), 0, []
         self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
         self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
-        n_slots = {"sgd": 1, "adam": 2}.get(optimizer, 0)
+        self.frozen_layers, self.averages = frozen_layers, None
+        n_slots = N_SLOTS.get(optimizer, 2)
         self.slots = [[a * 0 for a in self.coefs + self.intercepts] for _ in range(n_slots)]
 
     def _copied(self, coefs, intercepts):
@@ -243,7 +298,8 @@ class NaiveNetwork:
         self.coefs, self.intercepts = self._copied(coefs, intercepts)
 
     def get_parameters(self, coefs, intercepts):
-        for out, a in zip([*coefs, *intercepts], self.coefs + self.intercepts, strict=True):
+        arrays = self.averages or self.coefs + self.intercepts
+        for out, a in zip([*coefs, *intercepts], arrays, strict=True):
             out[...] = a
 
     def set_optimizer_state(self, slots):
@@ -263,12 +319,14 @@ class NaiveNetwork:
         layers.append(FORWARD[self.out_activation](zs[-1]))
         return layers, zs
 
-    def _backprop(self, X, y, sample_weight, alpha):
+    def _backprop(self, X, y, sample_weight, alpha, l1_ratio=0):
         """Loss and gradients (coefficients first, then intercepts) of one batch."""
         layers, zs = self._forward(X)
         total = len(X) if sample_weight is None else sample_weight.sum()
         loss = loss_value(self.loss, y, layers[-1], sample_weight, **self.loss_params)
-        loss += 0.5 * alpha * sum((w**2).sum() for w in self.coefs) / total
+        trained = [w for i, w in enumerate(self.coefs) if i not in self.frozen_layers]
+        loss += 0.5 * alpha * (1 - l1_ratio) * sum((w**2).sum() for w in trained) / total
+        loss += alpha * l1_ratio * sum(np.abs(w).sum() for w in trained) / total
         delta = loss_slope(self.loss, y, layers[-1], **self.loss_params)
         if self.out_activation != OUT_ACTIVATIONS[self.loss]:
             delta = delta * SLOPE[self.out_activation](zs[-1])
@@ -276,24 +334,45 @@ class NaiveNetwork:
             delta = delta * sample_weight[:, None]
         coef_grads, intercept_grads = [], []
         for i in reversed(range(len(self.coefs))):
-            coef_grads.insert(0, (layers[i].T @ delta + alpha * self.coefs[i]) / total)
+            l2 = alpha * (1 - l1_ratio)
+            coef_grads.insert(0, (layers[i].T @ delta + l2 * self.coefs[i]) / total)
             intercept_grads.insert(0, delta.sum(axis=0) / total)
+            if i in self.frozen_layers:
+                coef_grads[0], intercept_grads[0] = 0 * coef_grads[0], 0 * intercept_grads[0]
             if i:
                 slope = SLOPE[self.activations[i - 1]](zs[i - 1])
                 delta = (delta @ self.coefs[i].T * slope).astype(self.dtype)
         return loss, coef_grads, intercept_grads
 
-    def _update(self, gradient, state, t, **step):
-        """New state of one array (its entry in each slot), and what to add to the array."""
-        if self.optimizer == "sgd":
-            momentum, rate = step["momentum"], step["learning_rate"]
-            v = momentum * state[0] - rate * gradient
-            return [v], momentum * v - rate * gradient if step["nesterov"] else v
-        beta_1, beta_2 = step["beta_1"], step["beta_2"]
-        m = beta_1 * state[0] + (1 - beta_1) * gradient
-        v = beta_2 * state[1] + (1 - beta_2) * gradient**2
-        rate = step["learning_rate_init"] * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-        return [m, v], -rate * m / (np.sqrt(v) + step["epsilon"])
+    def _step(self, gradients, l1, t, *, learning_rate, clip_norm=None, clip_value=None, **more):
+        """Step t; l1: of the penalty's gradient."""
+        norm = np.sqrt(sum((g.astype(float) ** 2).sum() for g in gradients))
+        if clip_norm is not None:
+            gradients = [g * min(1, clip_norm / (norm + 1e-6)) for g in gradients]
+        if clip_value is not None:
+            gradients = [np.clip(g, -clip_value, clip_value) for g in gradients]
+        more = {"rate": learning_rate} | more
+        decay, max_norm = more.pop("weight_decay", 0), more.pop("max_norm", None)
+        ema = more.pop("ema", False)
+        parameters = self.coefs + self.intercepts
+        if ema and self.averages is None:
+            self.averages = [w.copy() for w in parameters]
+        for i, (w, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            if i % len(self.coefs) in self.frozen_layers:
+                continue
+            old = [slot[i] for slot in self.slots]
+            move, state, reach = optimizer_step(self.optimizer, t, gradient, old, **more)
+            for slot, new in zip(self.slots, state, strict=True):
+                slot[i] = new.astype(self.dtype)
+            is_coef = i < len(self.coefs)
+            w += (move - learning_rate * decay * w * is_coef).astype(self.dtype)
+            if is_coef and l1:
+                w[...] = np.sign(w) * np.maximum(np.abs(w) - l1 * reach, 0)
+            if is_coef and max_norm is not None:
+                w *= np.minimum(1, max_norm / np.linalg.norm(w, axis=0)).astype(self.dtype)
+        if ema:
+            for average, w in zip(self.averages, parameters, strict=True):
+                average += (1 - min(0.999, (1 + t) / (10 + t))) * (w - average)
 
     def train(self, dataset, orders, batch_size, *, alpha, step):
         self.n_steps, self.loss_sums = 0, []
@@ -307,16 +386,15 @@ class NaiveNetwork:
             X, y, sample_weight = dataset.rows(rows, self.dtype, self.layer_units[-1])
             if sample_weight is not None and sample_weight.sum() == 0:
                 continue
-            loss, coef_grads, intercept_grads = self._backprop(X, y, sample_weight, alpha)
+            settings = dict(step)
+            t, l1_ratio = settings.pop("t", 0), settings.pop("l1_ratio", 0)
+            loss, *gradients = self._backprop(X, y, sample_weight, alpha, l1_ratio)
             loss_sum += loss * len(rows)
             self.n_steps += 1
-            settings = {**step, "t": step.get("t", 0) + self.n_steps}
-            parameters = self.coefs + self.intercepts
-            for i, gradient in enumerate(coef_grads + intercept_grads):
-                state, update = self._update(gradient, [slot[i] for slot in self.slots], **settings)
-                parameters[i] += update
-                for slot, new in zip(self.slots, state, strict=True):
-                    slot[i] = new
+            total = len(rows) if sample_weight is None else sample_weight.sum()
+            self._step(
+                list(chain(*gradients)), alpha * l1_ratio / total, t + self.n_steps, **settings
+            )
         return float(loss_sum)
 
     def loss_and_gradient(self, dataset, alpha, gradient):
@@ -331,4 +409,9 @@ class NaiveNetwork:
     def predict(self, dataset, rows=None):
         rows = slice(None) if rows is None else rows
         X, *_ = dataset.rows(rows, self.dtype, self.layer_units[-1])
-        return self._forward(X)[0][-1]
+        coefs, intercepts, n = self.coefs, self.intercepts, len(self.coefs)
+        if self.averages:
+            self.coefs, self.intercepts = self.averages[:n], self.averages[n:]
+        outputs = self._forward(X)[0][-1]
+        self.coefs, self.intercepts = coefs, intercepts
+        return outputs

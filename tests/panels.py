@@ -41,7 +41,6 @@ SIGNATURES = {
     "output_slope": (None, [SIZE, POINTER, SIZE, POINTER]),
     "chain": (None, [SIZE, POINTER, SIZE, POINTER]),
     "loss": (DOUBLE, [SIZE, SIZE, POINTER, SIZE, POINTER, POINTER, POINTER, POINTER]),
-    "step": (DOUBLE, [SIZE, POINTER, DOUBLE, POINTER, POINTER, POINTER, POINTER]),
     "dropout": (
         None,
         [SIZE, SIZE, POINTER, POINTER, ctypes.c_uint64, POINTER, POINTER, SIZE],
@@ -60,6 +59,11 @@ SIGNATURES = {
     "normalize_rows_delta": (None, [SIZE, SIZE, *[POINTER] * 3, *MATRIX]),
     "add": (None, [SIZE, POINTER, POINTER]),
     "multiply": (None, [SIZE, POINTER, POINTER]),
+    "step": (DOUBLE, [SIZE, POINTER, INT, POINTER, POINTER, POINTER, POINTER]),
+    "gradient_squares": (DOUBLE, [SIZE, DOUBLE, DOUBLE, POINTER, POINTER]),
+    "clip": (None, [SIZE, DOUBLE, DOUBLE, DOUBLE, POINTER, POINTER]),
+    "bound": (INT, [SIZE, DOUBLE, POINTER]),
+    "bound_narrow": (INT, [SIZE, SIZE, DOUBLE, POINTER]),
     "sum_arrays": (None, [SIZE, SIZE, POINTER, SIZE, POINTER]),
     "exponential": (None, [SIZE, POINTER]),
     "logarithm": (None, [SIZE, POINTER]),
@@ -90,8 +94,8 @@ class Step(ctypes.Structure):
     _fields_ = [
         (name, DOUBLE)
         for name in (
-            *("scale", "learning_rate", "momentum", "nesterov"),
-            *("beta_1", "beta_2", "epsilon"),
+            *("scale", "l2", "learning_rate", "ahead", "adaptive", "decay", "threshold"),
+            *("l1_ratio", "look_ahead", "own", "momentum", "beta_1", "beta_2", "epsilon"),
         )
     ]
 

@@ -124,7 +124,7 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
     orders = np.array([rng.permutation(n_rows) for _ in range(5)], dtype=np.intp)
     coefs = [rng.standard_normal(shape).astype(dtype) / 9 for shape in ((40, 64), (64, 3))]
     intercepts = [np.zeros(64, dtype), np.zeros(3, dtype)]
-    step = {"learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
+    step = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
     runs = []
     for pieces in ([orders], [orders[:2], orders[2:]], list(orders)):
         network = _network.Network(

@@ -440,33 +440,113 @@ def test_softmax_of_huge_numbers(kernels, size):
     assert_near(kernels, columns[:, : len(expected)].T, expected)
 
 
-@pytest.mark.parametrize("nesterov", [0.0, 1.0])
+def move(optimizer, s, gradient, first, second):
+    """What the optimizer adds to the weights, what it has divided by, and its new state."""
+    if optimizer == "sgd":
+        velocity = s.momentum * first - s.learning_rate * gradient
+        return s.look_ahead * velocity - s.own * s.learning_rate * gradient, 1, (velocity,)
+    if optimizer == "lion":
+        direction = np.sign(s.beta_1 * first + (1 - s.beta_1) * gradient)
+        return -s.learning_rate * direction, 1, (s.beta_2 * first + (1 - s.beta_2) * gradient,)
+    if optimizer == "rprop":
+        turns = np.sign(gradient) * np.sign(first)
+        size = np.where(second == 0, s.learning_rate, second)
+        size = np.clip(size * np.array([0.5, 1, 1.2])[turns.astype(int) + 1], 1e-6, 50)
+        gradient = np.where(turns < 0, 0, gradient)
+        return -size * np.sign(gradient), 1, (gradient, size)
+    if optimizer in ("rmsprop", "adagrad"):
+        keep, new = (1, 1) if optimizer == "adagrad" else (s.beta_2, 1 - s.beta_2)
+        squares = keep * np.abs(first) + new * gradient**2
+        divisor = np.sqrt(squares) + s.epsilon
+        return -s.learning_rate * gradient / divisor, divisor, (squares,)
+    m = s.beta_1 * first + (1 - s.beta_1) * gradient
+    v = s.beta_2 * second + (1 - s.beta_2) * gradient**2
+    divisor = (s.adaptive if optimizer == "radam" else 1) * np.sqrt(v) + s.epsilon
+    ahead = s.ahead * gradient if optimizer == "nadam" else 0
+    return -(s.learning_rate * m + ahead) / divisor, divisor, (m, v)
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("l2", [0.0, 0.3])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
+@pytest.mark.parametrize("penalized", [0, 1])
 @pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
-def test_step(kernels, optimizer, l2, momentum, nesterov):
-    step = Step(0.05, 0.01, momentum, nesterov, 0.9, 0.99, 1e-8)
+def test_step(kernels, optimizer, penalized, l1_ratio, momentum):
+    step = Step(scale=0.05, l2=0.3, learning_rate=0.01, ahead=0.02, decay=0.1, threshold=0.5)
+    step.momentum, step.look_ahead, step.own = momentum, momentum, 0.7
+    step.adaptive, step.l1_ratio = float(momentum > 0), l1_ratio
+    step.beta_1, step.beta_2, step.epsilon = 0.9, 0.99, 0.3
     for panels in (0, 1, 2, 5, 19):
         count = panels * kernels.lanes
         g, w, first = (draw(kernels, count, seed=s) for s in range(3))
         second = np.abs(draw(kernels, count, seed=3))
+        second[:3] = 0
+        if optimizer in ("rmsprop", "adagrad"):
+            first = np.abs(first)
         arrays = [kernels.aligned(a) for a in (g, w, first, second)]
-        squares = kernels.call("step", count, step, l2, *arrays, entry=optimizer)
-        np.testing.assert_allclose(squares, (w.astype(float) ** 2).sum(), rtol=1e-6)
-        gradient = step.scale * (wide(g) + l2 * wide(w))
-        rate = step.learning_rate
-        if optimizer == "sgd":
-            velocity = momentum * wide(first) - rate * gradient
-            move = momentum * velocity - rate * gradient if nesterov else velocity
-            states = (velocity,)
-        else:
-            m = 0.9 * wide(first) + 0.1 * gradient
-            v = 0.99 * wide(second) + 0.01 * gradient**2
-            move, states = -rate * m / (np.sqrt(v) + 1e-8), (m, v)
-        assert_near(kernels, arrays[1], (w + move).astype(float))
+        penalty = kernels.call("step", count, step, penalized, *arrays, entry=optimizer)
+        gradient = step.scale * (wide(g) + penalized * step.l2 * wide(w))
+        moved, divisor, states = move(optimizer, step, gradient, wide(first), wide(second))
+        moved += wide(w) * (1 - penalized * step.decay * (optimizer in _core.DECAYING))
+        squares = (w.astype(float) ** 2).sum()
+        if penalized and l1_ratio:
+            threshold = step.threshold / divisor
+            moved = np.sign(moved) * np.maximum(np.abs(moved) - threshold, 0)
+            squares = (1 - l1_ratio) * squares + 2 * l1_ratio * np.abs(w).astype(float).sum()
+            assert panels < 5 or (arrays[1] == 0).any()
+        np.testing.assert_allclose(penalty, squares, rtol=1e-6)
+        assert_near(kernels, arrays[1], moved.astype(float))
         for found, expected in zip(arrays[2:], states, strict=False):
             assert_near(kernels, found, expected.astype(float))
         np.testing.assert_array_equal(arrays[0], g)
+
+
+@pytest.mark.parametrize("optimizer", _core.OPTIMIZERS)
+def test_a_step_keeps_nan(kernels, optimizer):
+    """So that training that has diverged is seen; and lanes without a weight stay zero."""
+    step = Step(scale=1, learning_rate=0.1, threshold=0.1, l1_ratio=0.5, look_ahead=1, epsilon=1e-8)
+    arrays = [kernels.zeros(kernels.lanes) for _ in range(4)]
+    arrays[0][0] = np.nan
+    kernels.call("step", kernels.lanes, step, 1, *arrays, entry=optimizer)
+    assert np.isnan(arrays[1][0])
+    assert (arrays[1][1:] == 0).all()
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_clips(kernels, l2):
+    for panels in (0, 1, 2, 19):
+        count = panels * kernels.lanes
+        g, w = (kernels.aligned(draw(kernels, count, seed=s)) for s in range(2))
+        gradient = 0.5 * (wide(g) + l2 * wide(w))
+        squares = kernels.call("gradient_squares", count, 0.5, l2, g, w)
+        np.testing.assert_allclose(squares, float((gradient**2).sum()), rtol=1e-6)
+        g[: min(count, 1)] = np.nan
+        kernels.call("clip", count, 0.5, l2, 0.25, g, w)
+        assert_near(kernels, g[1:], np.clip(gradient[1:], -0.25, 0.25).astype(float))
+        assert np.isnan(g[:1]).all()
+
+
+def test_bound(kernels):
+    for m, n in itertools.product((0, 1, 2, 17), (1, kernels.lanes - 1, kernels.lanes)):
+        w = draw(kernels, m, n)
+        norms = np.sqrt((wide(w) ** 2).sum(axis=0))
+        for max_norm in (0.5 * norms.max(), 2 * norms.max()):
+            expected = w * np.minimum(1, max_norm / np.where(norms > 0, norms, 1))
+            panel = kernels.panels(w)
+            found = kernels.call("bound", m, float(max_norm), panel)
+            assert found == (max_norm < norms.max())
+            assert_near(kernels, kernels.from_panels(panel, m, n), expected.astype(float))
+
+
+def test_bound_narrow(kernels):
+    for m, n in itertools.product((1, 2, kernels.lanes, 61), (1, 2, 3)):
+        w = draw(kernels, m, n)
+        norms = np.sqrt((wide(w) ** 2).sum(axis=0))
+        for max_norm in (0.5 * norms.max(), 2 * norms.max()):
+            expected = w * np.minimum(1, max_norm / norms)
+            panels = kernels.panels(w.T)  # (panels, n, V)
+            found = kernels.call("bound_narrow", len(panels), n, float(max_norm), panels)
+            assert found == (max_norm < norms.max())
+            assert_near(kernels, kernels.from_panels(panels, n, m).T, expected.astype(float))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 16])

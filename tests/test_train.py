@@ -13,7 +13,7 @@ from trajectories import relative_difference
 STEPS = {
     "sgd": {"learning_rate": 1e-3, "momentum": 0.9, "nesterov": True},
     "adam": {
-        "learning_rate_init": 0.01,
+        "learning_rate": 0.01,
         "beta_1": 0.9,
         "beta_2": 0.99,
         "epsilon": 1e-6,

@@ -20,7 +20,7 @@ WAYS = {
 }
 LOSSES = {"log_loss": 5, "binary_log_loss": 1, "squared_error": 2}
 N_SAMPLES, BATCH_SIZE = 330, 150
-STEP = {"learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
+STEP = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
 
 
 def case(loss, dtype):
