@@ -250,7 +250,7 @@ cdef struct Run:
     Part *row_parts                     # (n_threads)
     Part *block_parts                   # (n_threads)
     Part *later_parts                   # (n_threads) the same, for another round of the blocks
-    double *squares                     # OUT (n_blocks) penalties before the step, but for alpha / 2
+    double *squares                     # OUT (n_blocks) penalties before the step, by alpha / 2
     double *gradient_squares            # OUT (n_blocks) for clip_norm
     double *row_losses                  # OUT (chunk_rows / mr) sums of the losses of mr rows;
     #                                     predictions: (n_rows / mr), or NULL

@@ -727,8 +727,8 @@ cdef void normalize_deltas(
 cdef void backward_rows(
     const Run *run, size_t at, size_t m, size_t unit, bint add, char *share_gradient, double *clock,
 ) noexcept nogil:
-    """Carries the deltas of m rows from the last layer down to the first trained. What normalization needs
-    summed goes to a share's gradient, or else to the row unit's sums."""
+    """Carries the deltas of m rows from the last layer down to the first that is trained. What
+    normalization needs summed goes to a share's gradient, or else to the row unit's sums."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
     cdef size_t l
@@ -1113,8 +1113,9 @@ cdef void average_block(const Run *run, const Block *block) noexcept nogil:
     if has_bias(layer, block):
         for p in range(n_vectors(layer)):
             at = bias_at(run, layer, block, p) * k.real_size
-            k.running_average(bias_count(run, layer, block), share, layer.bias + at,
-                      layer.averaged + layer.n_panels * layer.panel_rows * vector + at)
+            k.running_average(
+                bias_count(run, layer, block), share, layer.bias + at,
+                layer.averaged + layer.n_panels * layer.panel_rows * vector + at)
 
 
 cdef inline Block whole_column(const Run *run, const Block *block) noexcept nogil:

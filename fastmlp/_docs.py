@@ -38,9 +38,14 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - 'rmsprop' (Tieleman and Hinton, 2012), with decay `beta_2`;
         - 'adagrad' (Duchi et al., 2011);
         - 'lion' (Chen et al., 2023), with `weight_decay`; it wants a tenth of
-          adam's learning rate;
-        - 'rprop' (Riedmiller and Braun, 1993): the whole data set is one batch
-          (`batch_size` must be 'auto'), `learning_rate_init` the first step.
+          adam's learning rate, and a `beta_2` of 0.99;
+        - 'rprop' (Riedmiller and Braun, 1993): the training set is one batch
+          (`batch_size` must be 'auto', or as large), `learning_rate_init` the
+          first step.
+
+        Each follows PyTorch's optimizer of that name step by step, but 'adam',
+        whose epsilon is where scikit-learn has it, and 'lion', which PyTorch
+        lacks.
 
     alpha : float, default=0.0001
         Strength of the L2 penalty on the coefficients (not on the intercepts).
@@ -74,7 +79,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - 'coslog4': ``learning_rate_init * (1 - cos(2 * pi * log2(1 + 15 * t)))
           / 2`` (Holzmüller et al., 2024);
         - a callable that is given an array of t and returns what
-          `learning_rate_init` is multiplied by.
+          `learning_rate_init` is multiplied by, a number or as many.
+
+        Over calls of `partial_fit` t goes on, up to 1. Not for 'lbfgs' and
+        'rprop', but for the first three.
 
     learning_rate_init : float, default=0.001
         First step size. Not used by 'lbfgs'.
@@ -127,13 +135,15 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         is given `X_val`.
 
     beta_1 : float, default=0.9
-        Decay of Adam's first moment per step, in [0, 1).
+        Decay of the first moment per step, in [0, 1): of Adam and its kin, and
+        of 'lion'.
 
     beta_2 : float, default=0.999
-        Decay of Adam's second moment per step, in [0, 1).
+        Decay of the second moment per step, in [0, 1): of Adam and its kin, of
+        'rmsprop', and of the momentum of 'lion'.
 
     epsilon : float, default=1e-8
-        Added to the root of Adam's second moment, for numerical stability.
+        Added to the root of the second moment, for numerical stability.
 
     n_iter_no_change : int or np.inf, default=10
         Number of epochs in a row without an improvement by `tol` that 'sgd' and
@@ -169,8 +179,9 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Share of the L1 penalty in `alpha`, in [0, 1], as in
         :class:`sklearn.linear_model.ElasticNet`: the penalty is ``alpha *
         (l1_ratio * sum(abs(coefs)) + (1 - l1_ratio) / 2 * sum(coefs ** 2))``,
-        divided as `alpha` is. A proximal step after the optimizer's sets small
-        weights to exactly zero. Not for 'lbfgs', 'lion' and 'rprop'.
+        divided as `alpha` is. A proximal step after the optimizer's, in its
+        metric, sets small weights to exactly zero (Yun, Lozano and Yang, 2021).
+        Not for 'lbfgs', 'lion' and 'rprop'.
 
     max_norm : float or None, default=None
         Bound on the Euclidean norm of each unit's incoming weights (Srivastava
@@ -205,17 +216,17 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         such layer.
 
     clip_norm : float or None, default=None
-        Bound on the Euclidean norm of the gradient of all parameters (Pascanu
-        et al., 2013): a larger one is scaled down to it before the step. Not
-        for 'lbfgs'.
+        Bound on the Euclidean norm of the gradient of all parameters, that of
+        the L2 penalty included (Pascanu et al., 2013): a larger one is scaled
+        down to it before the step. Not for 'lbfgs'.
 
     clip_value : float or None, default=None
-        Bound on the absolute value of each element of the gradient. Not for
-        'lbfgs'.
+        Bound on the absolute value of each element of the gradient, after
+        `clip_norm`. Not for 'lbfgs'.
 
     warmup : float, default=0.0
         Share of the training, in [0, 1), over which the learning rate rises
-        linearly from 0 to what the schedule says. Not for 'lbfgs'.
+        linearly from 0 to what the schedule says. Not for 'lbfgs' and 'rprop'.
 
     init : str, callable, tuple or estimator, default='auto'
         The first weights:
@@ -240,7 +251,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     frozen_layers : array-like of int, default=()
         Layers of weights that are not trained, 0 being the first and -1 the
-        output layer. Gradients are carried through them.
+        output layer. Gradients are carried through them; they are not penalized
+        either. Not all of them.
 
     stratify_validation : bool or None, default=None
         Whether the validation set has the classes in the proportions of y.
@@ -266,9 +278,11 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - 'ema': the exponential moving average with decay ``min(0.999, (1 + t)
           / (10 + t))`` after step t;
         - 'swa': the mean of the weights at the end of each epoch in the last
-          quarter of `max_iter` (Izmailov et al., 2018).
+          quarter of `max_iter` (Izmailov et al., 2018); if training ends
+          earlier, the last weights. Not with ``normalization='batch'``.
 
-        Not for 'lbfgs'.
+        Scores on the validation set are those of the average. `partial_fit`
+        trains on from the last weights. Not for 'lbfgs'.
 
     record : set of {{'gradients', 'activations', 'weights'}} or None, default=None
         What `history_` notes after each epoch, layer by layer, beside the

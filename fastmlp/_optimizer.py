@@ -88,7 +88,7 @@ class OptimizerState:
         State of the optimizer (velocities, moments): for each slot, a tuple of lists of arrays
         shaped like the network's parameters. None stands for zeros.
     scheduled : bool
-        Whether SGD's velocities add up gradients, as under a schedule, or moves, as in scikit-learn.
+        Whether SGD's velocities add up gradients, as PyTorch's, or moves, as scikit-learn's.
     averages, last : tuple of lists of ndarray, or None
         Where weights are averaged: the averages, and the weights that training goes on from.
     """

@@ -137,6 +137,77 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("container", ["dense", "csr"])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
+    normalization, container, n_threads, dtype
+):
+    """Of scales and shifts too. One step moves by the gradient, scaled, and within clip_value."""
+    units, coefs, intercepts, (X, y, weights) = test_ways.case("log_loss", dtype)
+    X = sparse.csr_array(X) if container == "csr" else X
+    dataset, n = Dataset(X, y, weights), len(y)
+    network = _network.Network(
+        units,
+        activations=["tanh", "relu"],
+        loss="log_loss",
+        dtype=dtype,
+        optimizer="sgd",
+        normalization=normalization,
+        n_threads=n_threads,
+        frozen_layers=(1,),
+    )
+    parameters = [coefs, intercepts]
+    for value in (1, 0, 0, 1):  # scales, shifts, means, variances
+        parameters.append([np.full(fan_out, value, dtype) for fan_out in units[1:-1]])
+    parameters = parameters[: len(network.parameter_shapes)]
+    network.set_parameters(*parameters)
+    n_trained = 2 if normalization is None else 4
+    gradient = [[np.empty_like(a) for a in arrays] for arrays in parameters[:n_trained]]
+    network.loss_and_gradient(dataset, 0.3, gradient)
+    norm = np.sqrt(sum((a.astype(float) ** 2).sum() for arrays in gradient for a in arrays))
+    network.set_parameters(*parameters)
+    step = {"learning_rate": 0.1, "clip_norm": 0.5 * norm, "clip_value": 0.02 * norm}
+    network.train(dataset, np.arange(n, dtype=np.intp), n, alpha=0.3, step=step)
+    moved = [[np.empty_like(a) for a in arrays] for arrays in parameters]
+    network.get_parameters(*moved)
+    scale = 0.5 * norm / (norm + 1e-6)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    for new, old, slopes in zip(moved, parameters, gradient, strict=False):
+        for i, (a, b, slope) in enumerate(zip(new, old, slopes, strict=True)):
+            clipped = np.clip(scale * slope, -0.02 * norm, 0.02 * norm)
+            np.testing.assert_allclose(a, b - 0.1 * clipped, rtol=0, atol=tolerance)
+            if i == 1:
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+@pytest.mark.parametrize("normalization", [None, "layer", "batch"])
+def test_networks_of_an_ensemble_are_trained_as_alone(normalization, average, dtype):
+    if (normalization, average) == ("batch", "swa"):
+        pytest.skip("refused")
+    X, y = problem("multiclass", dtype=dtype)
+    params = {"n_estimators": 3, "hidden_layer_sizes": (20,), "normalization": normalization}
+    params |= {"clip_norm": 0.1, "max_norm": 0.8, "l1_ratio": 0.5, "alpha": 0.5}
+    params |= {"average_weights": average, "random_state": 0, "max_iter": 4, "warmup": 0.2}
+    runs = [ours("multiclass", n_threads=n, **params).fit(X, y) for n in (1, 2, 3)]
+    assert bits(runs[0], X) == bits(runs[1], X) == bits(runs[2], X)
+    alone = ours("multiclass", **params | {"n_estimators": 1, "warm_start": True})
+    alone.set_params(max_iter=1).fit(X, y)
+    together = ours("multiclass", **params | {"warm_start": True}).set_params(max_iter=1).fit(X, y)
+    for name in ("coefs_", "intercepts_", "scales_", "shifts_", "means_", "variances_"):
+        if hasattr(together, name):
+            setattr(alone, name, [a[1].copy() for a in getattr(together, name)])
+    for model in (alone, together):
+        model.set_params(max_iter=4, shuffle=False).fit(X, y)
+    for a, b in zip(alone.coefs_, together.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b[1])
+    for model in (alone, together):
+        model.partial_fit(X, y)
+    for a, b in zip(alone.coefs_, together.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b[1])
+
+
 # ------------------------------------------------------------------------------ between calls
 
 
