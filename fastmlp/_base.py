@@ -229,7 +229,7 @@ class _BaseMLP(BaseEstimator):
                 y = column_or_1d(y, warn=True)
 
             dtype = self._computing_dtype(X, fresh)
-            settings = self._check_loss(incremental)
+            settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             sample_weight = self._weigh_classes(y, sample_weight)
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]

@@ -47,6 +47,18 @@ def _fitted_binarizer(y):
     return binarizer
 
 
+def _is_incremental(estimator):
+    if estimator.class_weight == "balanced":
+        raise AttributeError(
+            "class_weight 'balanced' is not supported for partial_fit. In order to use"
+            " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
+            " In place of y you can use a large enough sample of the full training set target"
+            " to properly estimate the class frequency distributions. Pass the resulting"
+            " weights as the class_weight parameter."
+        )
+    return _is_stochastic(estimator)
+
+
 def _has_probabilities(estimator):
     if estimator.loss == "hinge":
         raise AttributeError("probability estimates are not available for loss='hinge'")
@@ -215,20 +227,12 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def _training_loss(self):
         return classifier_kernel(self.loss, self._label_binarizer.y_type_ == "multiclass")
 
-    def _check_loss(self, incremental):
+    def _check_loss(self):
         """The settings of the loss; a ValueError where parameters do not go together."""
         if self.label_smoothing and self.loss != "log_loss":
             raise ValueError(
                 f"label_smoothing={self.label_smoothing} is for loss='log_loss' only, got"
                 f" loss={self.loss!r}."
-            )
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use"
-                " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
-                " In place of y you can use a large enough sample of the full training set target"
-                " to properly estimate the class frequency distributions. Pass the resulting"
-                " weights as the class_weight parameter."
             )
         settings = loss_settings(self.loss, self.loss_params)
         return {**settings, "smoothing": self.label_smoothing}
@@ -295,7 +299,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             correct = ((output > self._threshold) == y).all(axis=1)
         return float(np.average(correct, weights=sample_weight))
 
-    @available_if(_is_stochastic)
+    @available_if(_is_incremental)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch of mini-batches, going on from the last call.
@@ -600,7 +604,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     def _out_activation(self):
         return super()._out_activation if self.out_activation == "auto" else self.out_activation
 
-    def _check_loss(self, incremental):
+    def _check_loss(self):
         """The settings of the loss; a ValueError where parameters do not go together."""
         if self.loss in ("poisson", "gamma") and self.out_activation not in ("auto", *POSITIVE):
             raise ValueError(

@@ -85,6 +85,7 @@ def _focal(p, gamma):
 
 
 def _pinball(y, p, quantile):
+    quantile = np.asarray(quantile)
     return np.where(y > p, quantile * (y - p), (1 - quantile) * (p - y))
 
 
@@ -153,7 +154,7 @@ def loss_slope(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0)
         "absolute_error": lambda: np.sign(d),
         "huber": lambda: np.clip(d, -delta, delta),
         "log_cosh": lambda: np.tanh(d),
-        "quantile": lambda: (d > 0) * (1 - quantile) - (d < 0) * quantile,
+        "quantile": lambda: (d > 0) * 1.0 - np.asarray(quantile) * (d != 0),
         "poisson": lambda: d,
         "poisson_deviance": lambda: 1 - y / p,
         "gamma": lambda: 1 - y / p,

@@ -29,6 +29,9 @@ def instances(**dtype):
         MLPRegressor(max_iter=100, **dtype),
         MLPClassifier(solver="lbfgs", **dtype),
         MLPRegressor(solver="sgd", tol=1e-2, random_state=42, **dtype),
+        MLPClassifier(loss="focal", class_weight="balanced", max_iter=100, **dtype),
+        MLPClassifier(loss="hinge", max_iter=100, **dtype),
+        MLPRegressor(loss="huber", max_iter=100, **dtype),
     ]
 
 
