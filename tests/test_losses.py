@@ -274,7 +274,6 @@ REGRESSORS = [
 ESTIMATORS = [("MLPClassifier", *c) for c in CLASSIFIERS] + [
     ("MLPRegressor", *r) for r in REGRESSORS
 ]
-EARLY = {"early_stopping": True, "n_iter_no_change": 100}
 SMALL = {"hidden_layer_sizes": (7,), "random_state": 0, "max_iter": 10, "learning_rate_init": 0.01}
 
 
@@ -380,7 +379,7 @@ def test_balanced_class_weights_find_a_rare_class():
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_hinge_has_decisions_and_no_probabilities(kind, dtype):
     X, y = problem(kind, n_samples=200, dtype=dtype)
-    model = make("MLPClassifier", "hinge", max_iter=100, **EARLY).fit(X, y)
+    model = make("MLPClassifier", "hinge", max_iter=100).fit(X, y)
     assert not hasattr(model, "predict_proba")
     assert not hasattr(model, "predict_log_proba")
     assert not hasattr(make("MLPClassifier", "log_loss"), "decision_function")
@@ -389,10 +388,12 @@ def test_hinge_has_decisions_and_no_probabilities(kind, dtype):
     assert "loss='hinge'" in str(raised.value.__cause__)
     values = model.decision_function(X)
     assert values.shape == ((200,) if kind == "binary" else (200, 3))
+    raw = values.reshape(len(y), -1)
     predicted = values.argmax(axis=1) if kind == "multiclass" else values > 0
     np.testing.assert_array_equal(model.predict(X), predicted)
     assert (model.predict(X) == y).mean() > 0.75
-    assert model.best_validation_score_ > 0.5
+    validation = model._validation_score(y if values.ndim == 2 else y[:, None], raw, None)
+    assert validation == model.score(X, y)
     assert model.out_activation_ == "identity"
 
 
@@ -400,7 +401,7 @@ def test_hinge_has_decisions_and_no_probabilities(kind, dtype):
 @pytest.mark.parametrize("loss", ["focal", "squared_error"])
 def test_other_losses_give_probabilities(loss, kind):
     X, y = problem(kind, n_samples=200)
-    model = make("MLPClassifier", loss, max_iter=100, **EARLY).fit(X, y)
+    model = make("MLPClassifier", loss, max_iter=100).fit(X, y)
     p = model.predict_proba(X)
     assert ((p >= 0) & (p <= 1)).all()
     if kind != "multilabel":
