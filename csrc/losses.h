@@ -183,7 +183,8 @@ LOSS(log_loss) {
 
 /* ------------------------------------------------------------------------- output by output */
 
-/* Each is a function of one output z and its target t, that returns the loss and sets its slope. */
+/* Each is a function of one output z and its target t, that returns the loss and sets its slope.
+ * GCC would unroll a short one before it looks for vectors. */
 
 #define SEPARABLE(name, type, setting_of_output)                                                   \
     LOSS(name) {                                                                                   \
@@ -197,7 +198,7 @@ LOSS(log_loss) {
             const real setting = (real)(setting_of_output);                                        \
             for (size_t i = 0; i < MR; i++)                                                        \
                 target[i] = y[(size_t)row[i] * n + o];                                             \
-            for (size_t i = 0; i < MR; i++) {                                                      \
+            ROLLED for (size_t i = 0; i < MR; i++) {                                               \
                 real slope;                                                                        \
                 loss[i] += NAME(name##_of)(z[i], target[i], setting, &slope);                      \
                 z[i] = slope * weight[i];                                                          \

@@ -298,15 +298,17 @@ CLASSIFIER_PARAMETERS = """\
 class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes, ``{class_label: weight}``, that multiply
         `sample_weight`; 1 for a class that is not named. 'balanced' is
-        ``n_samples / (n_classes * np.bincount(y))``. A list has a dict for each
-        label of a multilabel y.
+        ``n_samples / (n_classes * np.bincount(y))``, with samples counted by
+        their weights; `partial_fit` is not available then. A list has a dict
+        for each label of a multilabel y, whose weights are multiplied.
 
     loss : {'log_loss', 'focal', 'squared_error', 'hinge'}, default='log_loss'
         Loss to minimize:
 
         - 'log_loss': cross-entropy;
         - 'focal' (Lin et al., 2017): ``-(1 - p) ** gamma * log(p)`` of the
-          true class' probability p; `loss_params` may have 'gamma' (2.0);
+          true class' probability p; `loss_params` may have 'gamma' (2.0), not
+          negative;
         - 'squared_error': half the squared distance of the probabilities from
           0 and 1, the textbooks' choice;
         - 'hinge': of the linear output z of a binary or a multilabel y,
@@ -316,30 +318,37 @@ class_weight : dict, list of dict, 'balanced' or None, default=None
 
     label_smoothing : float, default=0.0
         Share of a target that is spread over all classes (Szegedy et al.,
-        2016), in [0, 1). Only with 'log_loss'."""
+        2016), in [0, 1); of a label or a binary y, over 0 and 1. Only with
+        'log_loss'."""
 
 REGRESSOR_PARAMETERS = """\
 out_activation : str, default='auto'
         Activation of the output layer: one of those of `activation`, or 'exp'.
-        'auto' is 'exp' for 'poisson' and 'gamma', else 'identity'."""
+        'auto' is 'exp' for 'poisson' and 'gamma', else 'identity'. With these
+        two losses only 'exp', 'logistic' and 'softplus', which are positive."""
 
 REGRESSOR_LOSS = """\
 loss : str, default='squared_error'
-        Loss to minimize, of target y and prediction p:
+        Loss to minimize, of target y and prediction p; of several targets it
+        is the sum (of 'squared_error' `loss_` shows the mean, as in
+        scikit-learn):
 
         - 'squared_error': ``(y - p) ** 2 / 2``;
-        - 'poisson': half the Poisson deviance; y must not be negative;
-        - 'gamma': half the gamma deviance; y must be positive;
+        - 'poisson': half the Poisson deviance ``y * log(y / p) - y + p``; y
+          must not be negative;
+        - 'gamma': half the gamma deviance ``y / p - log(y / p) - 1``; y must be
+          positive;
         - 'absolute_error': ``abs(y - p)``;
         - 'huber': ``(y - p) ** 2 / 2`` up to a distance of delta, and ``delta *
           (abs(y - p) - delta / 2)`` beyond (Huber, 1964); `loss_params` may
           have 'delta' (1.0);
         - 'log_cosh': ``log(cosh(y - p))``;
         - 'quantile': the pinball loss (Koenker and Bassett, 1978);
-          `loss_params` may have 'quantile' (0.5), a level or a list of them in
-          (0, 1). Several levels make a network with one output each, for a
-          single target. `predict` sorts them, so that they do not cross
-          (Chernozhukov et al., 2010)."""
+          `loss_params` may have 'quantile' (0.5), a level in (0, 1) or an
+          increasing list of them. Several levels make a network with one output
+          each, for a single target. `predict` sorts them, so that they do not
+          cross (Chernozhukov et al., 2010), and `score` is the mean of their
+          D2 pinball scores."""
 
 ATTRIBUTES = """\
 loss_ : float

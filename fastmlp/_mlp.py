@@ -77,10 +77,11 @@ def _has_decision_function(estimator):
 class MLPClassifier(ClassifierMixin, _BaseMLP):
     __doc__ = f"""Multi-layer perceptron classifier.
 
-    Minimizes the log loss: of one logistic output for two classes, of a softmax
-    over all classes for more, of one logistic output per label for multilabel
-    targets. Takes the place of :class:`sklearn.neural_network.MLPClassifier`:
-    parameters, attributes, random draws and stopping rules are the same.
+    Minimizes the log loss or another `loss`: of one logistic output for two
+    classes, of a softmax over all classes for more, of one logistic output per
+    label for multilabel targets. Takes the place of
+    :class:`sklearn.neural_network.MLPClassifier`: parameters, attributes, random
+    draws and stopping rules are the same.
 
     Parameters
     ----------
@@ -447,9 +448,9 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 class MLPRegressor(RegressorMixin, _BaseMLP):
     __doc__ = f"""Multi-layer perceptron regressor.
 
-    Minimizes half the squared error or half the Poisson deviance. Takes the
-    place of :class:`sklearn.neural_network.MLPRegressor`: parameters,
-    attributes, random draws and stopping rules are the same.
+    Minimizes half the squared error or another `loss`. Takes the place of
+    :class:`sklearn.neural_network.MLPRegressor`: parameters, attributes, random
+    draws and stopping rules are the same.
 
     Parameters
     ----------
