@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fastmlp._core import Dataset
 from scipy import sparse
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, SGDClassifier
 from sklearn.metrics import d2_pinball_score, r2_score, recall_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -395,6 +396,12 @@ def test_hinge_has_decisions_and_no_probabilities(kind, dtype):
     validation = model._validation_score(y if values.ndim == 2 else y[:, None], raw, None)
     assert validation == model.score(X, y)
     assert model.out_activation_ == "identity"
+
+
+def test_decisions_can_be_calibrated():
+    X, y = problem("binary", n_samples=200)
+    model = CalibratedClassifierCV(make("MLPClassifier", "hinge", max_iter=100)).fit(X, y)
+    assert model.score(X, y) > 0.75
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
