@@ -17,9 +17,14 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.metrics import get_scorer_names
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -37,10 +42,12 @@ from ._core import (
     Parameters,
     predict,
 )
+from ._history import RECORDS, History, Monitor
 from ._initialization import INITIALIZATIONS, initial_parameters, normalization_parameters
 from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
 from ._optimizer import SCHEDULES, rate_factors
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
+from ._validation import Validation, check, split
 from ._version import __version__
 
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
@@ -91,8 +98,8 @@ def _is_stochastic(estimator):
 class _BaseMLP(BaseEstimator):
     """What the classifier and the regressor share.
 
-    A subclass has the methods `_check_loss`, `_encode_y` and `_validation_score`, and the property
-    `_training_loss`, known once y is encoded.
+    A subclass has the methods `_check_loss`, `_encode_y`, `_encode_y_val` and `_validation_score`,
+    and the property `_training_loss`, known once y is encoded.
     """
 
     _parameter_constraints: dict = {
@@ -173,7 +180,7 @@ class _BaseMLP(BaseEstimator):
         return list(cls._param_names())
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train on X and y, from new weights unless `warm_start` is set.
 
         A call that is refused because of its arguments leaves a fitted
@@ -193,6 +200,18 @@ class _BaseMLP(BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each sample in the loss; 1 if not given.
 
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set. It is measured after each epoch, with
+            or without `early_stopping`, and nothing is split off X. In a
+            pipeline, ``Pipeline(..., transform_input=["X_val"])`` transforms it
+            as X.
+
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets.
+
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weight of each of its samples in the validation loss and score.
+
         Returns
         -------
         self : object
@@ -203,45 +222,47 @@ class _BaseMLP(BaseEstimator):
         ValueError
             For invalid data or parameters, and where training diverged to
             weights that are not finite.
-        """
-        return self._fit(X, y, sample_weight)
 
-    def _fit(self, X, y, sample_weight, incremental=False, classes=None):
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> clf = MLPClassifier((8,), max_iter=30, random_state=0)
+        >>> clf = clf.fit(X, y, X_val=[[0.5], [2.5]], y_val=[0, 1])
+        >>> len(clf.validation_loss_curve_), sorted(clf.history_)
+        (30, ['learning_rate', 'loss', 'seconds', 'validation_loss', 'validation_score'])
+        """
+        return self._fit(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
+
+    def _fit(
+        self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
+    ):
         with _unchanged_on_error(self):
-            if incremental and self.early_stopping:
-                raise ValueError("partial_fit does not support early_stopping=True")
+            check(self, *held_out)
+            self._check_record()
             self._check_ensemble()
             self._check_solver()
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-            numeric = isinstance(self, RegressorMixin)
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                reset=fresh,
-                multi_output=True,
-                y_numeric=numeric,
-                **_X_CHECKS,
-            )
-            X = _float_sparse(X)
-            sample_weight = _checked_weights(sample_weight, X)
-            if y.ndim == 2 and y.shape[1] == 1:
-                y = column_or_1d(y, warn=True)
-
-            dtype = self._computing_dtype(X, fresh)
+            given = X
+            X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
+            dtype, labels = self._computing_dtype(X, fresh), y
             settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             sample_weight = self._weigh_classes(y, sample_weight)
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
-            n_layers = len(layer_units) - 1
-            activations = self._activations(n_layers)[:-1]
+            activations = self._activations(len(layer_units) - 1)
             dropout = self._check_layers(layer_units)
             loss = self._training_loss
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 drawn = [
                     initial_parameters(
-                        layer_units, self._activations(n_layers), dtype, self._random_state
+                        layer_units,
+                        activations,
+                        dtype,
+                        self._random_state,
+                        self.init,
+                        self.init_scale,
                     )
                     + normalization_parameters(layer_units, self.normalization, dtype)
                     for _ in range(self.n_estimators)
@@ -253,9 +274,11 @@ class _BaseMLP(BaseEstimator):
 
             stochastic = self.solver in OPTIMIZERS
             dataset = Dataset(X, y, sample_weight)
-            order, validate = np.arange(len(y), dtype=np.intp), None
-            if stochastic and self.early_stopping:
-                order, validate = self._split(dataset, y, sample_weight)
+            order, validation = np.arange(len(y), dtype=np.intp), None
+            if held_out[0] is not None:
+                validation = self._given_validation(*held_out, dtype, n_outputs)
+            elif stochastic and self.early_stopping and not incremental:
+                order, validation = self._split(dataset, given, labels)
             if sample_weight is not None and sample_weight[order].sum() == 0:
                 raise ValueError("The sample weights of the training set sum to zero.")
             make = Network
@@ -263,7 +286,7 @@ class _BaseMLP(BaseEstimator):
                 make = functools.partial(Ensemble, self.n_estimators)
             network = make(
                 layer_units,
-                activations=activations,
+                activations=activations[:-1],
                 loss=loss,
                 out_activation=self._out_activation,
                 loss_params=settings,
@@ -274,7 +297,7 @@ class _BaseMLP(BaseEstimator):
                 residual=self.residual,
                 dropout=dropout,
                 seed=int.from_bytes(self._random_state.bytes(8), "little") if any(dropout) else 0,
-                frozen_layers=self._frozen(n_layers),
+                frozen_layers=self._frozen(len(activations)),
                 average=self.average_weights is not None,
             )
             network.set_parameters(*parameters)
@@ -286,9 +309,13 @@ class _BaseMLP(BaseEstimator):
             network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = self._out_activation
-            for name in PARAMETERS:
-                vars(self).pop(name, None)
-            vars(self).update(zip(PARAMETERS, parameters, strict=False))
+            self._set_parameters(parameters)
+            monitor = Monitor(self, dataset, order, parameters) if self.record else None
+            if monitor is not None:
+                monitor.measure(network)  # warns of what the first weights do: Adam soon hides it
+            if validation is not None and validation.scorer is not None:
+                validation.score()  # one that cannot work here is refused before training
+            history = History(self, validation, monitor)
 
         # From here on the training writes to the new arrays, and nothing is refused.
         task = self, network, dataset
@@ -297,18 +324,46 @@ class _BaseMLP(BaseEstimator):
                 *task,
                 order,
                 parameters,
+                history,
                 batch_size=batch_size,
-                validate=validate,
                 incremental=incremental,
             )
         else:
-            fit_lbfgs(*task, parameters)
+            fit_lbfgs(*task, parameters, history)
         if not all(np.isfinite(a).all() for arrays in parameters for a in arrays):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
                 " values and need to be preprocessed."
             )
         return self
+
+    def _checked(self, X, y, sample_weight, reset):
+        """X as the engine reads it, y in one or two dimensions, and the weights."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            multi_output=True,
+            y_numeric=isinstance(self, RegressorMixin),
+            **_X_CHECKS,
+        )
+        X = _float_sparse(X)
+        sample_weight = _checked_weights(sample_weight, X)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y, sample_weight
+
+    def _check_record(self):
+        if self.record is not None and not set(self.record) <= set(RECORDS):
+            raise InvalidParameterError(
+                f"The 'record' parameter of {type(self).__name__} must be a set of names among"
+                f" {set(RECORDS)} or None. Got {self.record!r} instead."
+            )
+        if self.record and self.n_estimators > 1:
+            raise ValueError(
+                "record looks into a single network; got n_estimators=%d." % self.n_estimators
+            )
 
     @property
     def _out_activation(self):
@@ -487,6 +542,23 @@ class _BaseMLP(BaseEstimator):
             for arrays in self._parameter_lists()
         )
 
+    def _set_parameters(self, parameters):
+        for name in PARAMETERS:
+            vars(self).pop(name, None)
+        vars(self).update(zip(PARAMETERS, parameters, strict=False))
+
+    @contextmanager
+    def _shown(self, network):
+        """The estimator with the weights that `network` has now."""
+        kept = self._parameter_lists()
+        now = [[np.empty_like(a) for a in arrays] for arrays in kept]
+        network.get_parameters(*now)
+        self._set_parameters(now)
+        try:
+            yield
+        finally:
+            self._set_parameters(kept)
+
     def _forget_training(self):
         """Drop the record of earlier calls, which another solver may have left."""
         for name in (
@@ -495,42 +567,36 @@ class _BaseMLP(BaseEstimator):
             "loss_curve_",
             "validation_scores_",
             "best_validation_score_",
+            "validation_loss_curve_",
+            "best_iteration_",
+            "history_",
             "_optimizer",
             "_no_improvement_count",
         ):
             vars(self).pop(name, None)
         self.n_iter_ = self.t_ = 0
 
-    def _split(self, dataset, y, sample_weight):
-        """Rows to train on, and a function that gives a Network's score on the others."""
-        binary = isinstance(self, ClassifierMixin) and y.shape[1:] == (1,)
-        train, held_out = train_test_split(
-            np.arange(len(y), dtype=np.intp),
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            # strings, as the message about a class with too few members shows them
-            stratify=np.array(["False", "True"])[y.ravel()] if binary else None,
-        )
-        if len(held_out) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of"
-                " your dataset."
-            )
-        y_held_out, weight_held_out = y[held_out], None
-        if sample_weight is not None:
-            weight_held_out = sample_weight[held_out]
-            if weight_held_out.sum() == 0:
+    def _split(self, dataset, X, labels):
+        """Rows to train on, and the Validation on the others."""
+        binary = isinstance(self, ClassifierMixin) and self._label_binarizer.y_type_ == "binary"
+        train, held_out = split(self, dataset.X, labels, binary)
+        weights = None
+        if dataset.sample_weight is not None:
+            weights = dataset.sample_weight[held_out]
+            if weights.sum() == 0:
                 raise ValueError(
                     "The sample weights for validation set are all zero, consider using a different"
                     " random state."
                 )
+        return train, Validation(self, dataset, held_out, X, labels, weights)
 
-        def validate(network):
-            return self._validation_score(
-                y_held_out, network.predict(dataset, held_out), weight_held_out
-            )
-
-        return train, validate
+    def _given_validation(self, X, y, sample_weight, dtype, n_outputs):
+        """The Validation on a set that the user gave."""
+        given = X
+        X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
+        y = self._encode_y_val(labels, dtype, n_outputs)
+        rows = np.arange(len(y), dtype=np.intp)
+        return Validation(self, Dataset(X, y, sample_weight), rows, given, labels, sample_weight)
 
     def _is_plain(self, X):
         """Whether X needs no check but that it is finite: scikit-learn's are slow."""
@@ -544,32 +610,94 @@ class _BaseMLP(BaseEstimator):
             and getattr(self, "feature_names_in_", None) is None
         )
 
-    def _forward(self, X):
-        """Output of the network for X, of shape (n_samples, n_outputs)."""
+    def _forward(self, X, depth=None):
+        """Output of the network for X, of shape (n_samples, n_outputs); or of a hidden layer, the
+        `depth`-th from the inputs."""
         plain = self._is_plain(X)
         if not plain:
             check_is_fitted(self)
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             X = _float_sparse(X if X.dtype in _X_DTYPES else X.astype(np.float64))
+        output, finite = self._outputs(Dataset(X), depth)
+        if plain and not finite:
+            # refused here, unless X is finite but in float32, or assumed to be finite
+            validate_data(self, X, reset=False)
+        return output
+
+    def _outputs(self, dataset, depth=None):
+        """The same of a dataset, and whether it is finite in the computing type."""
         networks = self._parameters()
         if self.out_activation_ not in OUTPUTS:
             raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
-        dataset = Dataset(X)
         settings = {
             "activations": self._activations(len(self.coefs_))[:-1],
             "residual": self.residual,
             "out_activation": self.out_activation_,
             "n_threads": effective_n_threads(self.n_threads),
         }
+        if depth is not None:  # an output layer that hands on what it is given, in the same bits
+            networks = [self._cut(networks[0], depth)]
+            settings["activations"] = settings["activations"][:depth]
+            settings["out_activation"] = "identity"
         output, finite = predict(dataset, networks[0], **settings)
         for parameters in networks[1:]:
             output += predict(dataset, parameters, **settings)[0]
         if len(networks) > 1:
             output /= len(networks)
-        if plain and not finite:
-            # refused here, unless X is finite but in float32, or assumed to be finite
-            validate_data(self, X, reset=False)
-        return output
+        return output, finite
+
+    def _cut(self, parameters, depth):
+        """The network up to its `depth`-th hidden layer."""
+        width, dtype = parameters.units[depth], parameters.dtype
+        coefs, intercepts, *normalization = self._parameter_lists()
+        return Parameters(
+            [*coefs[:depth], np.eye(width, dtype=dtype)],
+            [*intercepts[:depth], np.zeros(width, dtype)],
+            *(arrays[:depth] for arrays in normalization),
+        )
+
+    def hidden_layer(self, X, layer=-1):
+        """What the units of a hidden layer put out for the samples in X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_units)
+            Outputs of its activation, as in a prediction, in the network's
+            floating point type.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> clf = MLPClassifier((8, 2), max_iter=5, random_state=0).fit(X, y)
+        >>> clf.hidden_layer(X).shape
+        (4, 2)
+        >>> clf.hidden_layer(X, layer=0).shape
+        (4, 8)
+        """
+        check_is_fitted(self)
+        if self.coefs_[0].ndim > 2:
+            raise ValueError(
+                "hidden_layer is for a single network, not for an ensemble of several."
+            )
+        n_hidden = len(self.coefs_) - 1
+        layer = index(layer)
+        if not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer={layer} is out of range: there are {n_hidden} hidden layers.")
+        return self._forward(X, layer % n_hidden + 1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

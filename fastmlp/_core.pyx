@@ -1873,6 +1873,7 @@ cdef class Engine:
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
     cdef readonly list loss_sums
+    cdef readonly tuple rest
     cdef size_t _most_rows
     # Seconds a chunk, by the team and by one thread: the faster goes on, and now and then the other
     # is tried. The bits are the same. A team is slow where steps are tiny or cores are taken.
@@ -2189,22 +2190,23 @@ cdef class Engine:
         return at_once
 
     def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
-                   bint take_steps=True, beside=()):
+                   bint take_steps=True, double deadline=INFINITY, beside=()):
         """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
         each, or of a single one the gradient only.
 
         The engines `beside`, of networks of the same shape, make the same pass at the same time.
 
         Afterwards `steps_taken` counts the steps, and `loss_sums` holds, of each whole pass, the
-        sum over batches of loss times rows. Without steps returns (sum of the weighted losses of
-        all rows, sum of weights), and the layers' gradient arrays hold the weighted sum. Raises
-        KeyboardInterrupt between chunks, the parameters those after the last whole step, of which
-        all networks have taken as many.
+        sum over batches of loss times rows; `rest` is that sum of the pass left unfinished, and its
+        rows. After the deadline (perf_counter's) no batch begins but the first. Without steps
+        returns (sum of the weighted losses of all rows, sum of weights), and the layers' gradient
+        arrays hold the weighted sum. Raises KeyboardInterrupt between chunks, the parameters those
+        after the last whole step, of which all networks have taken as many.
         """
         cdef Engine engine
         engines = (self, *beside)
         for engine in engines:
-            engine.steps_taken, engine.loss_sums = 0, []
+            engine.steps_taken, engine.loss_sums, engine.rest = 0, [], (0.0, 0)
             engine._check(dataset)
             if (engine._most_rows != self._most_rows
                     or engine.n_parameters != self.n_parameters):
@@ -2213,7 +2215,7 @@ cdef class Engine:
         cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
         cdef const intptr_t *rows = row_numbers(dataset, distinct.reshape(-1))
         cdef size_t n_epochs = len(orders), n_rows = checked.shape[1], chunk = 0, stop, i
-        cdef size_t n_networks = len(engines), n_chunks
+        cdef size_t n_networks = len(engines), n_chunks, end
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
         batch_size = least(batch_size, n_rows)
@@ -2231,6 +2233,7 @@ cdef class Engine:
             engine.run.take_steps = take_steps
             engine.run.losses = &losses[i, 0]
         n_chunks = self.run.n_batches * self.run.chunks_per_batch
+        end = n_epochs * n_chunks
         cdef uint64_t before = self.run.n_steps
         cdef double work = 6.0 * <double>self.n_parameters * <double>self.run.chunk_rows
         if dataset.sparse:
@@ -2257,11 +2260,11 @@ cdef class Engine:
         for i, engine in enumerate(engines):
             runs[i] = &engine.run
         try:
-            while chunk < n_epochs * n_chunks:
-                together = self._choose(n_epochs * n_chunks - chunk, n_threads)
+            while chunk < end:
+                together = self._choose(end - chunk, n_threads)
                 stop = chunk + (
                     in_units(at_once, 8) if self.trial or self.worked == 0 else at_once)
-                stop = least(n_epochs * n_chunks, stop)
+                stop = least(end, stop)
                 begin = time.perf_counter()
                 with nogil:
                     run_networks(
@@ -2269,11 +2272,16 @@ cdef class Engine:
                 at_once = self._learn(together, stop - chunk, begin, at_once)
                 chunk = stop
                 PyErr_CheckSignals()
+                if time.perf_counter() > deadline:  # the batch under way is finished
+                    end = in_units(chunk, self.run.chunks_per_batch) * self.run.chunks_per_batch
         finally:
             free(runs)
+            stop = least(chunk % n_chunks // self.run.chunks_per_batch * batch_size, n_rows)
             for i, engine in enumerate(engines):
                 engine.steps_taken = engine.run.n_steps - before
                 engine.loss_sums = list(losses[i, :chunk // n_chunks])
+                if stop:
+                    engine.rest = losses[i, chunk // n_chunks], stop
                 memset(&engine.run.samples, 0, sizeof(Samples))
         if not take_steps:
             weight = n_rows if dataset.sample_weight is None else np.sum(batch_weights)

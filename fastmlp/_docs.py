@@ -124,15 +124,18 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Whether the momentum is Nesterov's. Only used by 'sgd'.
 
     early_stopping : bool, default=False
-        Whether to judge progress by the score on a validation set that is split
-        off the training data, and to keep the weights of the best epoch. The
-        split is stratified in binary classification only. Not used by 'lbfgs'.
+        Whether to judge progress by the score on a validation set, and to keep
+        the weights of the best epoch (see `scoring` and
+        `restore_best_weights`). The set is `X_val` if `fit` is given that, else
+        it is split off the training data (see `validation_fraction`). Not used
+        by 'lbfgs' and `partial_fit`.
 
     validation_fraction : float or cross-validation splitter, default=0.1
         Share of the samples to set aside for `early_stopping`, in [0, 1); or a
-        splitter of scikit-learn's, whose first split is used (one that keeps
-        groups together or looks ahead in time, for example). Not used if `fit`
-        is given `X_val`.
+        splitter of scikit-learn's, whose first split is used: a
+        TimeSeriesSplit, for example. `fit` takes no groups: where samples
+        belong together, a PredefinedSplit says which are set aside. Not used if
+        `fit` is given `X_val`.
 
     beta_1 : float, default=0.9
         Decay of the first moment per step, in [0, 1): of Adam and its kin, and
@@ -241,10 +244,14 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
           -`init_scale` and `init_scale`: all with intercepts of zero;
         - a callable ``init(fan_in, fan_out, random_state)`` that returns an
           array of shape (fan_in, fan_out); intercepts are zero;
-        - a pair of lists of arrays ``(coefs, intercepts)``;
-        - a fitted MLPClassifier or MLPRegressor: layers of the same shape are
-          copied, the others are drawn as by 'auto' (transfer learning; see
-          `frozen_layers`).
+        - a pair (a tuple) of lists of arrays ``(coefs, intercepts)``;
+        - a fitted MLPClassifier or MLPRegressor, scikit-learn's or these: its
+          layers are copied where they have the shape of the layer of the same
+          number, the others are drawn as by 'auto' (transfer learning; see
+          `frozen_layers`). Cloning, as a grid search does, would unfit it: put
+          it in a :class:`sklearn.frozen.FrozenEstimator` there.
+
+        Not used where `warm_start` or `partial_fit` go on from weights.
 
     init_scale : float, default=0.05
         Standard deviation of 'normal', bound of 'uniform'.
@@ -255,22 +262,30 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         either. Not all of them.
 
     stratify_validation : bool or None, default=None
-        Whether the validation set has the classes in the proportions of y.
-        None does what scikit-learn does: in binary classification only.
+        Whether the validation set that is split off has the classes in the
+        proportions of y. None does what scikit-learn does: in binary
+        classification only. True is refused for regression, multilabel y and a
+        splitter.
 
     scoring : str, callable or None, default=None
-        What `early_stopping` watches: None is accuracy or R2, as in
-        scikit-learn, 'loss' the loss without its penalty, else the name of a
-        scorer of scikit-learn's or a callable ``scorer(estimator, X, y)``.
+        What is measured on a validation set, and `early_stopping` watches: None
+        is accuracy or R2, as in scikit-learn; 'loss' is minus the loss without
+        its penalty; else the name of a scorer of scikit-learn's or a callable
+        ``scorer(estimator, X, y)``, greater being better. It is given the
+        estimator with the weights that it has then, X as it was given, and
+        `sample_weight` if there is one and it takes it.
 
     restore_best_weights : bool or 'auto', default='auto'
         Whether the weights of the best epoch are kept, instead of the last
         ones: by the validation score where there is a validation set, else by
-        the training loss. 'auto' does so with `early_stopping` only, as
-        scikit-learn does.
+        the training loss (of each batch before its step, so that the weights
+        are a little better still). 'auto' does so with `early_stopping` only,
+        as scikit-learn does. Not used by 'lbfgs' and `partial_fit`.
 
     max_time : float or None, default=None
-        Seconds after which training ends, with the weights that it has then.
+        Seconds after which training ends, with the weights that it has then:
+        the step under way (iteration of 'lbfgs'), at least one, is finished. An
+        epoch that is cut short counts only if it is the first.
 
     average_weights : {{'ema', 'swa'}} or None, default=None
         Which average of the weights of all steps is kept, instead of the last:
@@ -285,8 +300,20 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         trains on from the last weights. Not for 'lbfgs'.
 
     record : set of {{'gradients', 'activations', 'weights'}} or None, default=None
-        What `history_` notes after each epoch, layer by layer, beside the
-        losses. With 'gradients' training warns when they vanish or explode.
+        What `history_` notes after each epoch beside the losses, each time a
+        list with an entry for each layer. The first 1000 samples of the
+        training set are looked at:
+
+        - 'gradients': 'gradient_norms', Euclidean norms of the mean gradient of
+          the loss by `coefs_`. Training then warns when gradients vanish or
+          explode on their way to the first layer (Glorot and Bengio, 2010;
+          Pascanu et al., 2013), also at the start;
+        - 'activations': 'dead_units', the shares of the units of each hidden
+          layer whose output is the same for all samples, as that of a relu that
+          is never above 0; and 'saturated_units', of units of a bounded
+          activation whose output is within a hundredth of its range of a bound
+          for more than half of the samples;
+        - 'weights': 'weight_norms', Euclidean norms of `coefs_`.
 
     n_estimators : int, default=1
         Number of networks that are trained at once, from different first
@@ -358,18 +385,38 @@ loss_ : float
         Smallest loss of an epoch; None with `early_stopping`. Not set by
         'lbfgs'.
 
+    best_iteration_ : int
+        Number of the best epoch, counted from 1 as in `history_`: of the
+        greatest validation score where there is a validation set, else of the
+        smallest loss (for 'lbfgs', the last iteration). 0 if none was better
+        than the start.
+
+    history_ : dict of list
+        What was measured after each epoch (iteration of 'lbfgs'): 'loss',
+        'learning_rate', 'seconds' that the epoch took (shared out evenly where
+        several were run at once), 'validation_loss' and 'validation_score', and
+        what `record` asks for. What was not measured has no list. Warm starts
+        and `partial_fit` append to it; all lists stay of one length, with NaN
+        where a measure was not taken. ``pandas.DataFrame(est.history_)`` makes
+        a table of it.
+
     loss_curve_ : list of float
         Loss of each epoch: the mean over its batches, each taken before its
         step. Of length `n_iter_`, but warm starts and `partial_fit` append to
         it. Not set by 'lbfgs'.
 
     validation_scores_ : list of float, as long as `loss_curve_`, or None
-        {score} on the validation set after each epoch; None without
-        `early_stopping`. Not set by 'lbfgs'.
+        {score}, or what `scoring` says, on the validation set after each epoch;
+        None without one. Not set by 'lbfgs'.
+
+    validation_loss_curve_ : list of float, as long as `loss_curve_`, or None
+        Loss on the validation set after each epoch, without the penalty; None
+        without a validation set. Not set by 'lbfgs'.
 
     best_validation_score_ : float or None
-        Greatest of `validation_scores_`: the score of the weights that were
-        kept. None without `early_stopping`. Not set by 'lbfgs'.
+        Greatest of `validation_scores_`: with `early_stopping` the score of the
+        weights that were kept. None without a validation set. Not set by
+        'lbfgs'.
 
     t_ : int
         Number of training samples seen in all epochs, those of earlier calls

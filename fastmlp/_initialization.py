@@ -3,19 +3,22 @@
 from itertools import pairwise
 
 import numpy as np
+from sklearn.utils.parallel import _get_threadpool_controller
 
+# variance of the weights of one layer
+VARIANCES = {
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "lecun": lambda fan_in, fan_out: 1 / fan_in,
+}
 INITIALIZATIONS = (
-    *(f"{name}_{kind}" for name in ("glorot", "he", "lecun") for kind in ("normal", "uniform")),
+    *(f"{name}_{kind}" for name in VARIANCES for kind in ("normal", "uniform")),
     *("orthogonal", "normal", "uniform"),
 )
 
 
-def initial_parameters(layer_units, activations, dtype, random_state):
-    """Draw the weights that training starts from (Glorot and Bengio, 2010).
-
-    Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)), 2 instead of 6 where the activation
-    is logistic; intercepts are drawn too. The order of the draws is scikit-learn's: each layer's
-    coefficients, then its intercepts.
+def initial_parameters(layer_units, activations, dtype, random_state, init="auto", scale=0.05):
+    """The weights that training starts from, as new arrays.
 
     Parameters
     ----------
@@ -26,20 +29,133 @@ def initial_parameters(layer_units, activations, dtype, random_state):
     dtype : dtype
         Computing type of the network. The draws themselves are always float64.
     random_state : RandomState
+    init : str, callable, tuple or estimator
+        As the estimators' parameter of that name.
+    scale : float
+        Standard deviation of "normal", bound of "uniform".
 
     Returns
     -------
     coefs, intercepts : list of ndarray
+
+    Raises
+    ------
+    ValueError
+        If what `init` gives does not fit the layers, or is not finite.
     """
+    shapes = list(pairwise(layer_units))
+    if isinstance(init, str) and init == "auto":
+        coefs, intercepts = _sklearns(shapes, activations, random_state)
+    elif hasattr(init, "fit"):
+        coefs, intercepts = _transferred(init, _sklearns(shapes, activations, random_state))
+    elif isinstance(init, tuple):
+        coefs, intercepts = _given(init, shapes)
+    else:
+        draw = init if callable(init) else _strategy(init, scale)
+        coefs = [
+            _checked(draw(*shape, random_state), shape, f"the weights that init drew for layer {i}")
+            for i, shape in enumerate(shapes)
+        ]
+        intercepts = [np.zeros(fan_out) for _, fan_out in shapes]
+    return tuple(
+        [np.array(a, dtype=dtype, order="C", copy=None) for a in arrays]
+        for arrays in (coefs, intercepts)
+    )
+
+
+def _sklearns(shapes, activations, random_state):
+    """Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010), 2 instead
+    of 6 where the activation is logistic; intercepts are drawn too. The order of the draws is
+    scikit-learn's: each layer's coefficients, then its intercepts."""
     coefs, intercepts = [], []
-    for (fan_in, fan_out), activation in zip(pairwise(layer_units), activations, strict=True):
+    for (fan_in, fan_out), activation in zip(shapes, activations, strict=True):
         factor = 2.0 if activation == "logistic" else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
-        coefs.append(
-            random_state.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False)
-        )
-        intercepts.append(random_state.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
+        coefs.append(random_state.uniform(-bound, bound, (fan_in, fan_out)))
+        intercepts.append(random_state.uniform(-bound, bound, fan_out))
     return coefs, intercepts
+
+
+def _strategy(name, scale):
+    """``draw(fan_in, fan_out, random_state)`` of the strategy `name`."""
+    if name == "orthogonal":
+        return _orthogonal
+    family, _, kind = name.rpartition("_")
+
+    def draw(fan_in, fan_out, random_state):
+        if family:
+            deviation = np.sqrt(VARIANCES[family](fan_in, fan_out))
+            bound = np.sqrt(3) * deviation
+        else:
+            deviation = bound = scale
+        if kind == "normal":
+            return random_state.normal(0, deviation, (fan_in, fan_out))
+        return random_state.uniform(-bound, bound, (fan_in, fan_out))
+
+    return draw
+
+
+def _orthogonal(fan_in, fan_out, random_state):
+    """Orthonormal columns, or rows where there are more columns, uniformly distributed: Q of a
+    normal matrix, its signs those of R's diagonal (Saxe, McClelland and Ganguli, 2014)."""
+    tall = random_state.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out)))
+    with _get_threadpool_controller().limit(limits=1, user_api="blas"):  # for the same bits
+        q, r = np.linalg.qr(tall)
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    return q if fan_in >= fan_out else q.T
+
+
+def _given(init, shapes):
+    """The arrays of a pair of lists."""
+    if len(init) != 2 or any(not isinstance(part, (list, tuple)) for part in init):
+        raise ValueError("init must be a pair of lists of arrays, (coefs, intercepts).")
+    found = []
+    intercept_shapes = [(fan_out,) for _, fan_out in shapes]
+    for name, part, expected in zip(
+        ("coefs", "intercepts"), init, (shapes, intercept_shapes), strict=True
+    ):
+        if len(part) != len(expected):
+            raise ValueError(
+                f"init has {len(part)} arrays of {name}, but the network has {len(expected)} layers"
+                " of weights."
+            )
+        found.append(
+            [
+                _checked(array, shape, f"init's {name}[{i}]")
+                for i, (array, shape) in enumerate(zip(part, expected, strict=True))
+            ]
+        )
+    return found
+
+
+def _transferred(source, drawn):
+    """Layers of a fitted network where they have the shapes of those drawn, else these."""
+    try:
+        pairs = list(zip(source.coefs_, source.intercepts_, strict=True))
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            "init must be a fitted MLPClassifier or MLPRegressor (in a FrozenEstimator, where it is"
+            f" cloned), got {source!r}."
+        ) from None
+    coefs, intercepts = drawn
+    for i, (coef, intercept) in enumerate(pairs[: len(coefs)]):
+        if np.shape(coef) == coefs[i].shape and np.shape(intercept) == intercepts[i].shape:
+            coefs[i] = _checked(coef, coefs[i].shape, f"coefs_[{i}] of init")
+            intercepts[i] = _checked(intercept, intercepts[i].shape, f"intercepts_[{i}] of init")
+    return coefs, intercepts
+
+
+def _checked(array, shape, name):
+    """A copy of `array`, of finite numbers and of this shape."""
+    try:
+        array = np.array(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers.") from None
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite.")
+    return array
 
 
 def normalization_parameters(layer_units, normalization, dtype):

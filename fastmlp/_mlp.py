@@ -276,17 +276,34 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """Return class numbers (int32), or 0/1 outputs (uint8) of shape (n, n_outputs)
         for binary and multilabel targets; and n_outputs."""
         self._check_classes(y, incremental, classes)
+        y = self._encoded(y)
+        return y, len(self.classes_) if y.ndim == 1 else y.shape[1]
+
+    def _encode_y_val(self, y, dtype, n_outputs):
+        """The targets of a validation set, as `_encode_y` returns them."""
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            if y.ndim != 2:
+                raise ValueError("y_val must be a multilabel indicator matrix, as y is.")
+            return self._encoded(y)
+        labels = unique_labels(y)
+        if y.ndim == 1 and len(np.setdiff1d(labels, self.classes_)):
+            raise ValueError(
+                "`y_val` has classes not in `self.classes_`."
+                f" `self.classes_` has {self.classes_}. 'y_val' has {labels}."
+            )
+        return self._encoded(y)
+
+    def _encoded(self, y):
         kind = self._label_binarizer.y_type_
         if kind.startswith("multilabel"):
-            y = np.ascontiguousarray(self._label_binarizer.transform(y).astype(bool)).view(np.uint8)
-            return y, y.shape[1]
+            return np.ascontiguousarray(self._label_binarizer.transform(y).astype(bool)).view(
+                np.uint8
+            )
         if y.ndim != 1:
             raise ValueError("The object was not fitted with multilabel input.")
         # Every label is known by now, so this loses nothing; int64 and uint64 would meet as floats.
         y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
-        if kind == "multiclass":
-            return y.astype(np.int32), len(self.classes_)
-        return y.astype(np.uint8).reshape(-1, 1), 1
+        return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
 
     @property
     def _threshold(self):
@@ -305,7 +322,8 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch of mini-batches, going on from the last call.
 
-        Only with ``solver='sgd'`` or ``'adam'``, and without `early_stopping`.
+        Not with ``solver='lbfgs'``. With `early_stopping` too it is an epoch over
+        all of X, without a validation set.
 
         Parameters
         ----------
@@ -620,6 +638,17 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the targets in the computing type, of shape (n, n_outputs); and n_outputs."""
+        y = self._encoded(y, dtype)
+        return y, y.shape[1]
+
+    def _encode_y_val(self, y, dtype, n_outputs):
+        """The targets of a validation set, as `_encode_y` returns them."""
+        y = self._encoded(y, dtype)
+        if y.shape[1] != n_outputs:
+            raise ValueError(f"y_val has {y.shape[1]} outputs, but y has {n_outputs}.")
+        return y
+
+    def _encoded(self, y, dtype):
         # again, because a number may be too large for float32
         if y.dtype.kind not in "fiub":  # strings of digits are no numbers
             y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
@@ -636,8 +665,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
                     f" {y.shape[1]} targets."
                 )
             y = np.repeat(y, len(self._levels), axis=1)
-        y = np.require(y, requirements="CA")
-        return y, y.shape[1]
+        return np.require(y, requirements="CA")
 
     def _sort_levels(self, output):
         """Outputs with those of several levels in order, so that quantiles do not cross."""
@@ -664,7 +692,8 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch of mini-batches, going on from the last call.
 
-        Only with ``solver='sgd'`` or ``'adam'``, and without `early_stopping`.
+        Not with ``solver='lbfgs'``. With `early_stopping` too it is an epoch over
+        all of X, without a validation set.
 
         Parameters
         ----------

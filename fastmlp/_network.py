@@ -199,6 +199,8 @@ class Network:
         take no step and add nothing.
     averaged : bool
         Whether there are averages. Then `get_parameters`, `predict` and `evaluate` are about them.
+    rest : (float, int)
+        The same sum of the epoch that it left unfinished, and the rows of its batches.
     """
 
     def __init__(
@@ -230,7 +232,7 @@ class Network:
         self.n_threads = n_threads
         self.normalization, self.residual = normalization, residual
         self.dropout, self.seed = dropout, seed
-        self.n_steps, self.loss_sums = 0, []
+        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
         self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
         n_layers = len(self.layer_units) - 1
         self._layers = [
@@ -443,10 +445,10 @@ class Network:
         work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
         return max(1, int(CALL_WORK / work))
 
-    def train(self, dataset, orders, batch_size, *, alpha, step, beside=()):
+    def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, beside=()):
         """Epochs over rows of the data set, a step after each batch.
 
-        Sets `n_steps` and `loss_sums`.
+        Sets `n_steps`, `loss_sums` and `rest`.
 
         Parameters
         ----------
@@ -462,6 +464,8 @@ class Network:
             optimizer: momentum and nesterov; beta_1, beta_2 and epsilon; weight_decay. Where
             wanted: l1_ratio of `alpha`, clip_norm, clip_value, max_norm; and ema, to keep the
             exponential moving averages of the weights.
+        deadline : float
+            The time, as `time.perf_counter` tells it, after which no step begins but the first.
         beside : sequence of Network
             Others of the same shape, trained on the same batches at the same time.
 
@@ -474,7 +478,7 @@ class Network:
         batch_size = min(int(batch_size), orders.shape[1])
         networks = self, *beside
         for network in networks:
-            network.n_steps, network.loss_sums = 0, []
+            network.n_steps, network.loss_sums, network.rest = 0, [], (0.0, 0)
             if step.get("ema") and not network.averaged:
                 network.average(1)
         keep_gradient = step.get("clip_norm") is not None
@@ -484,11 +488,18 @@ class Network:
         ]
         try:
             engines[0].train_pass(
-                dataset, orders, batch_size, alpha=alpha, step=step, beside=engines[1:]
+                dataset,
+                orders,
+                batch_size,
+                alpha=alpha,
+                step=step,
+                deadline=deadline,
+                beside=engines[1:],
             )
         finally:
             for network, engine in zip(networks, engines, strict=True):
                 network.n_steps, network.loss_sums = engine.steps_taken, engine.loss_sums
+                network.rest = engine.rest
 
     def loss_and_gradient(self, dataset, alpha, gradient):
         """Loss of the whole data set, L2 penalty included, and its gradient: zero for layers that
@@ -612,7 +623,7 @@ class Ensemble:
             Network(layer_units, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
         ]
         self.dtype = self.networks[0].dtype
-        self.n_steps, self.loss_sums = 0, []
+        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
 
     def set_parameters(self, *parameters):
         for network, own in zip(self.networks, members(parameters), strict=True):
@@ -657,6 +668,7 @@ class Ensemble:
             self.n_steps = first.n_steps
             sums = [network.loss_sums for network in self.networks]
             self.loss_sums = np.mean(sums, axis=0).tolist()
+            self.rest = np.mean([network.rest[0] for network in self.networks]), first.rest[1]
 
     def predict(self, dataset, rows):
         first, *others = self.networks

@@ -169,10 +169,10 @@ class OptimizerState:
         return settings | {"ema": est.average_weights == "ema"}
 
     def average(self, est, network, n_epochs):
-        """After whole epochs (with "swa" a single one): their weights go into the mean in the last
+        """After whole epochs (with "swa" one, or none): their weights go into the mean in the last
         quarter of the training."""
         self.epochs += n_epochs
-        if est.average_weights == "swa" and self.epochs > 0.75 * est.max_iter:
+        if n_epochs and est.average_weights == "swa" and self.epochs > 0.75 * est.max_iter:
             self.n_averaged += 1
             network.average(1 / self.n_averaged)
 

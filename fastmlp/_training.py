@@ -7,6 +7,7 @@ start on entry, the trained weights on return, also when Ctrl-C ended it.
 """
 
 import warnings
+from time import perf_counter
 
 import numpy as np
 import scipy
@@ -24,35 +25,41 @@ _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
 
 
 class Progress:
-    """The stopping rule: count the epochs that did not improve by `tol`.
+    """The record of the epochs and the stopping rule: count those that did not improve by `tol`.
 
-    Improvement is measured on the training loss, or on a validation score where `validate` is
-    given. The counts and best values live on the estimator, so that warm starts and partial_fit go
-    on from them.
+    Improvement is measured on the validation score with `early_stopping`, else on the training
+    loss. The best epoch is that of the greatest validation score where there is one, else of the
+    smallest loss. The counts and best values live on the estimator, so that warm starts and
+    partial_fit go on from them.
 
     Parameters
     ----------
     est : estimator
-    validate : callable or None
-        Maps a Network to its validation score; greater is better, NaN is tolerated.
+    history : History
+    n_samples : int
+        Rows of an epoch.
     """
 
-    def __init__(self, est, validate):
-        self.est = est
-        self.validate = validate
+    def __init__(self, est, history, n_samples):
+        self.est, self.history, self.n_samples = est, history, n_samples
+        self.validated = history.validation is not None
+        self.by_score = self.validated and est.early_stopping
         # A record under the other measure (or none, after L-BFGS) cannot be continued.
         if not hasattr(est, "loss_curve_"):
             est.loss_curve_ = []
             est._no_improvement_count = 0
-        if validate is None:
+        if not self.validated:
             est.validation_scores_ = est.best_validation_score_ = None
-            if getattr(est, "best_loss_", None) is None:
-                est.best_loss_ = np.inf
-        else:
+            est.validation_loss_curve_ = None
+        elif getattr(est, "validation_scores_", None) is None:
+            est.validation_scores_, est.validation_loss_curve_ = [], []
+            est.best_validation_score_ = -np.inf
+        if self.by_score:
             est.best_loss_ = None
-            if getattr(est, "validation_scores_", None) is None:
-                est.validation_scores_ = []
-                est.best_validation_score_ = -np.inf
+        elif getattr(est, "best_loss_", None) is None:
+            est.best_loss_ = np.inf
+        if not hasattr(est, "best_iteration_"):
+            est.best_iteration_ = 0
 
     @property
     def horizon(self):
@@ -60,34 +67,46 @@ class Progress:
         est = self.est
         return max(1, est.n_iter_no_change + 1 - est._no_improvement_count)
 
-    def record(self, losses, n_samples, network):
-        """Record epochs and judge them: a single one where there is a validation score or a line to
-        print. Return True if it has the best validation score so far."""
-        est = self.est
+    def record(self, network, learning_rates):
+        """Record and judge the epochs that the network has just run, at the rates given for each: a
+        single one where there is more to do than to note the loss. Return True if the last is the
+        best so far."""
+        est, losses = self.est, [loss_sum / self.n_samples for loss_sum in network.loss_sums]
+        n_rows = len(losses) * self.n_samples
+        if not losses and est.n_iter_ == 0 and network.rest[1]:  # `max_time` cut the first short
+            loss_sum, n_rows = network.rest
+            losses = [loss_sum / n_rows]
+        if not losses:
+            return False
+        before = len(self.history)
         est.n_iter_ += len(losses)
-        est.t_ += len(losses) * n_samples
+        est.t_ += n_rows
         est.loss_ = losses[-1]
         est.loss_curve_ += losses
         if est.verbose:
             print("Iteration %d, loss = %.8f" % (est.n_iter_, est.loss_))
+        validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
+        best = 0  # the number among these epochs of the best so far
         count = est._no_improvement_count
-        if self.validate is None:
-            for loss in losses:
+        if not self.by_score:
+            for i, loss in enumerate(losses, 1):
                 count = count + 1 if loss > est.best_loss_ - est.tol else 0
                 if loss < est.best_loss_:
-                    est.best_loss_ = loss
-            best = False
-        else:
-            score = self.validate(network)
+                    est.best_loss_, best = loss, i
+        if self.validated:
+            est.validation_loss_curve_.append(validation_loss)
             est.validation_scores_.append(score)
             if est.verbose:
                 print("Validation score: %f" % score)
-            count = count + 1 if score < est.best_validation_score_ + est.tol else 0
-            best = score > est.best_validation_score_
+            if self.by_score:
+                count = count + 1 if score < est.best_validation_score_ + est.tol else 0
+            best = int(score > est.best_validation_score_)
             if best:
                 est.best_validation_score_ = score
         est._no_improvement_count = count
-        return best
+        if best:
+            est.best_iteration_ = before + best
+        return best == len(losses)
 
     @property
     def plateau(self):
@@ -95,7 +114,7 @@ class Progress:
         est = self.est
         if est._no_improvement_count <= est.n_iter_no_change:
             return None
-        measure = "Training loss" if self.validate is None else "Validation score"
+        measure = "Validation score" if self.by_score else "Training loss"
         return "%s did not improve more than tol=%f for %d consecutive epochs." % (
             measure,
             est.tol,
@@ -129,12 +148,12 @@ def fit_stochastic(
     dataset,
     order,
     parameters,
+    history,
     *,
     batch_size,
-    validate=None,
     incremental=False,
 ):
-    """Train with an optimizer's steps until the stopping rule, `max_iter` or Ctrl-C ends it.
+    """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
 
     One call of the network runs several epochs where nothing is done between them. Whatever else
     ends it (a warning made an error, a signal handler that raises), weights, optimizer state and
@@ -150,27 +169,31 @@ def fit_stochastic(
     order : ndarray of shape (n_train,), dtype intp
         Rows to train on; may be shuffled in place.
     parameters : tuple of lists of ndarray
-        Starting weights on entry; on return the last weights, or with `validate` the best ones.
+        Starting weights on entry; on return the last weights, or the best if they are restored.
+    history : History
+        With what it measures after each epoch.
     batch_size : int
         At most ``len(order)``.
-    validate : callable or None
-        Maps a Network to its validation score.
     incremental : bool
         One epoch only, with the optimizer state of the last call.
     """
     n_samples = len(order)
     optimizer = OptimizerState.of(est) if incremental else OptimizerState(est)
     optimizer.load_into(network, est, parameters)
-    spare = [[np.empty_like(a) for a in arrays] for arrays in parameters] if validate else None
-    progress = Progress(est, validate)
+    progress = Progress(est, history, n_samples)
+    restore = not incremental and (
+        progress.by_score if est.restore_best_weights == "auto" else est.restore_best_weights
+    )
+    spare = [[np.empty_like(a) for a in arrays] for arrays in parameters] if restore else None
     est._optimizer = optimizer
     est.n_iter_ = 0
     max_iter = 1 if incremental else est.max_iter
+    deadline = _deadline(est)
     # Where nothing is done between epochs, one call runs several of them.
     rate_changes = est.solver == "sgd" and est.learning_rate == "invscaling"
     averages = est.average_weights == "swa"
     at_once, n_batches = 1, -(-n_samples // batch_size)
-    if not (validate or est.verbose or rate_changes or averages):
+    if not (history.measures_epochs or restore or est.verbose or rate_changes or averages):
         at_once = min(max_iter, network.epochs_at_once(n_samples, batch_size))
     orders = order[np.newaxis]
     if at_once > 1:
@@ -183,25 +206,28 @@ def fit_stochastic(
                 # The draws and rows of sklearn.utils.shuffle(order), epoch by epoch.
                 shuffle(est._random_state, order, orders[:n_epochs])
                 order = orders[n_epochs - 1]
-            network.n_steps, network.loss_sums = 0, []
+            step = optimizer.step(est, n_epochs, n_batches)
+            rates = np.broadcast_to(step["learning_rate"], n_epochs * n_batches)
+            network.n_steps, network.loss_sums, network.rest = 0, [], (0.0, 0)
             try:
                 network.train(
                     dataset,
                     orders[:n_epochs],
                     batch_size,
                     alpha=float(est.alpha),
-                    step=optimizer.step(est, n_epochs, n_batches),
+                    step=step,
+                    deadline=deadline,
                 )
             finally:
                 optimizer.t += network.n_steps
-                if network.loss_sums:
-                    losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
-                    optimizer.average(est, network, len(losses))
-                    if progress.record(losses, n_samples, network):
-                        network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
-                        for arrays, best in zip(parameters, spare, strict=True):
-                            arrays[:], best[:] = best[:], arrays[:]
-                    optimizer.end_epoch(est)
+                optimizer.average(est, network, len(network.loss_sums))
+                if progress.record(network, rates[n_batches - 1 :: n_batches].tolist()) and restore:
+                    network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
+                    for arrays, best in zip(parameters, spare, strict=True):
+                        arrays[:], best[:] = best[:], arrays[:]
+                optimizer.end_epoch(est)
+            if perf_counter() > deadline:
+                break
             if message := progress.plateau:
                 if optimizer.on_plateau(est, message):
                     break
@@ -216,9 +242,14 @@ def fit_stochastic(
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
-        if validate is None:
+        if not restore:
             network.get_parameters(*parameters)
         optimizer.keep(network, parameters)
+
+
+def _deadline(est):
+    """When training ends, as `perf_counter` tells the time."""
+    return np.inf if est.max_time is None else perf_counter() + est.max_time
 
 
 def _views(vector, parameters):
@@ -228,7 +259,7 @@ def _views(vector, parameters):
     return tuple([next(parts).reshape(a.shape) for a in arrays] for arrays in parameters)
 
 
-def fit_lbfgs(est, network, dataset, parameters):
+def fit_lbfgs(est, network, dataset, parameters, history):
     """Minimize the loss over all rows with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
 
     SciPy's vectors are float64; the network computes in its own type, which `parameters` keep.
@@ -241,12 +272,15 @@ def fit_lbfgs(est, network, dataset, parameters):
         Every row is trained on.
     parameters : tuple of lists of ndarray
         Starting weights on entry, trained weights on return.
+    history : History
+        An iteration is an epoch to it.
     """
     start = np.concatenate([a.ravel() for arrays in parameters for a in arrays])
     point, gradient = start.copy(), np.empty_like(start)
     current = _views(point, parameters)
     gradients = _views(gradient, parameters)
     accepted, loss = start, None
+    deadline, late = _deadline(est), False
     est.n_iter_ = 0
 
     def loss_and_gradient(x):
@@ -257,10 +291,14 @@ def fit_lbfgs(est, network, dataset, parameters):
         return loss, gradient.astype(np.float64)  # a copy: SciPy keeps it
 
     def accept(x):
-        nonlocal accepted
+        nonlocal accepted, late
         accepted = x.copy()
         est.loss_ = loss  # SciPy ends a line search at the point it accepts
         est.n_iter_ += 1
+        history.add([loss], network)
+        late = perf_counter() > deadline
+        if late:
+            raise StopIteration
 
     options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
     if _LBFGS_PRINTS:
@@ -278,12 +316,14 @@ def fit_lbfgs(est, network, dataset, parameters):
                 callback=accept,
                 options=options,
             )
-        accepted, est.loss_ = result.x, result.fun
-        est.n_iter_ = min(result.nit, est.max_iter)
-        _check_optimize_result("lbfgs", result, est.max_iter)  # warns, unless it converged
+        if not late:
+            accepted, est.loss_ = result.x, result.fun
+            est.n_iter_ = min(result.nit, est.max_iter)
+            _check_optimize_result("lbfgs", result, est.max_iter)  # warns, unless it converged
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
+        est.best_iteration_ = len(history)
         point[:] = accepted
         for arrays, views in zip(parameters, current, strict=True):
             for array, view in zip(arrays, views, strict=True):

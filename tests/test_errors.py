@@ -270,19 +270,6 @@ def test_a_class_too_rare_to_split():
     assert raised[0] is ValueError
 
 
-@pytest.mark.parametrize("kind", ["binary", "squared"])
-def test_partial_fit_does_not_stop_early(kind):
-    X, y = data(kind)
-    act = {
-        "first": lambda m: m.partial_fit(X, y, **classes),
-        "after fit": lambda m: m.fit(X, y).partial_fit(X, y),
-    }
-    classes = {"classes": [0, 1]} if kind == "binary" else {}
-    for call in act.values():
-        raised, _ = same_outcome(kind, call, early_stopping=True)
-        assert raised == (ValueError, "partial_fit does not support early_stopping=True")
-
-
 def test_poisson_targets_must_not_be_negative(dtype):
     """scikit-learn documents it, does not check it, and trains on NaN losses."""
     X, y = data("poisson", dtype)

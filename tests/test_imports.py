@@ -14,8 +14,8 @@ pytestmark = pytest.mark.skipif(
 
 # From the top of the house to its foundation; a module imports what is below it.
 FLOORS = [
-    *("__init__", "_mlp", "_base", "_losses", "_training", "_optimizer", "_initialization"),
-    *("_network", "_core", "csrc"),
+    *("__init__", "_mlp", "_base", "_losses", "_training", "_validation", "_history"),
+    *("_optimizer", "_initialization", "_network", "_core", "csrc"),
 ]
 ANYWHERE = {"_docs", "_version"}  # nothing but text: everything may import them
 # Packages from outside, beyond Python's own library: who may import them.
@@ -23,7 +23,9 @@ OUTSIDE = {
     "numpy": set(FLOORS),
     "scipy": {"_mlp", "_base", "_training", "_network", "_core"},
     "scipy.optimize": {"_training"},
-    "sklearn": {"_mlp", "_base", "_losses", "_training"},
+    "sklearn": {
+        *("_mlp", "_base", "_losses", "_training", "_validation", "_initialization"),
+    },
     "joblib": {"_network"},
     "cython": {"_core"},
 }

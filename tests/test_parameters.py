@@ -25,12 +25,20 @@ METHODS = (
     "get_params",
     "set_params",
 )
-OWN = {"MLPClassifier": {"decision_function"}, "MLPRegressor": set()}  # names beyond scikit-learn's
+OWN = {  # names beyond scikit-learn's
+    "MLPClassifier": {"decision_function", "hidden_layer"},
+    "MLPRegressor": {"hidden_layer"},
+}
 KIND_OF = {"MLPClassifier": "binary", "MLPRegressor": "squared"}
 PUBLIC = {
     *("best_loss_", "best_validation_score_", "coefs_", "intercepts_", "loss_"),
     *("loss_curve_", "n_features_in_", "n_iter_", "n_layers_", "n_outputs_"),
     *("out_activation_", "t_", "validation_scores_"),
+}
+OWN_ATTRIBUTES = {  # solver -> beyond scikit-learn's
+    "adam": {"best_iteration_", "history_", "validation_loss_curve_"},
+    "sgd": {"best_iteration_", "history_", "validation_loss_curve_"},
+    "lbfgs": {"best_iteration_", "history_"},
 }
 
 
@@ -53,7 +61,12 @@ def test_methods_take_sklearns_arguments(name, method):
     pair = getattr(fastmlp, name), getattr(sklearn.neural_network, name)
     assert hasattr(pair[0], method) == hasattr(pair[1], method)
     if hasattr(pair[1], method):
-        assert parameters(getattr(pair[0], method)) == parameters(getattr(pair[1], method))
+        own, other = (parameters(getattr(cls, method)) for cls in pair)
+        more = [parameter for parameter in own if parameter not in other]
+        assert [parameter for parameter in own if parameter in other] == other
+        assert method in ("fit", "set_fit_request") or not more
+        assert {name for name, *_ in more} <= {"X_val", "y_val", "sample_weight_val"}
+        assert {kind for _, kind, _ in more} <= {inspect.Parameter.KEYWORD_ONLY}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,14 +80,14 @@ def test_public_names_are_sklearns(name):
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "squared x3"])
-def test_fitted_attributes_are_sklearns(kind, solver, early_stopping, dtype):
+def test_fitted_attributes_are_sklearns_and_our_own(kind, solver, early_stopping, dtype):
     X, y = problem(kind, dtype=dtype)
     params = {"solver": solver, "early_stopping": early_stopping, "max_iter": 3}
     params |= {"random_state": 0, "hidden_layer_sizes": (5,)}
     a, b = (make(kind, **params).fit(X, y) for make in (ours, theirs))
     own, other = ({n for n in vars(m) if n[-1] == "_" and n[0] != "_"} for m in (a, b))
-    assert own == other
-    assert own <= PUBLIC | {"classes_"}
+    assert own == other | OWN_ATTRIBUTES[solver]
+    assert other <= PUBLIC | {"classes_"}
     for name in sorted(other - {"coefs_", "intercepts_"}):
         # a float may be NumPy's or Python's
         kinds = [np.asarray(getattr(m, name)).dtype.kind for m in (a, b)]

