@@ -310,7 +310,7 @@ class _BaseMLP(BaseEstimator):
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
             self.out_activation_ = self._out_activation
             self._set_parameters(parameters)
-            monitor = Monitor(self, dataset, order, parameters) if self.record else None
+            monitor = Monitor(self, dataset, order, network) if self.record else None
             if monitor is not None:
                 monitor.measure(network)  # warns of what the first weights do: Adam soon hides it
             if validation is not None and validation.scorer is not None:
@@ -690,9 +690,7 @@ class _BaseMLP(BaseEstimator):
         """
         check_is_fitted(self)
         if self.coefs_[0].ndim > 2:
-            raise ValueError(
-                "hidden_layer is for a single network, not for an ensemble of several."
-            )
+            raise ValueError("hidden_layer is for a single network, n_estimators=1.")
         n_hidden = len(self.coefs_) - 1
         layer = index(layer)
         if not -n_hidden <= layer < n_hidden:

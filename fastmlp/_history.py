@@ -79,18 +79,20 @@ class Monitor:
     dataset : Dataset
     rows : ndarray of intp
         Training rows, of which the first 1000 are looked at.
-    parameters : tuple of lists of ndarray
-        Arrays like the network's.
+    network : Network
     """
 
-    def __init__(self, est, dataset, rows, parameters):
+    def __init__(self, est, dataset, rows, network):
         self.est, self.names = est, frozenset(est.record)
         rows = rows[:PROBE_ROWS]
         weights = dataset.sample_weight
         self.probe = Dataset(
             dataset.X[rows], dataset.y[rows], None if weights is None else weights[rows]
         )
-        self.gradient = tuple([np.empty_like(a) for a in arrays] for arrays in parameters)
+        self.gradient = tuple(
+            [np.empty(shape, network.dtype) for shape in shapes]
+            for shapes in network.trained_shapes
+        )
         self.warned = False
 
     def measure(self, network):

@@ -285,7 +285,7 @@ class Network:
         return (list(itertools.pairwise(self.layer_units)), vectors) + (vectors[:-1],) * n_more
 
     @property
-    def _trained_shapes(self):
+    def trained_shapes(self):
         return self.parameter_shapes[: 4 if self.normalization else 2]
 
     def _check(self, parameters, shapes, name=None, writable=False):
@@ -351,7 +351,7 @@ class Network:
         if len(slots) != len(self._states):
             raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
         for state, slot in zip(self._states, slots, strict=True):
-            self._check(slot, self._trained_shapes, "optimizer state")
+            self._check(slot, self.trained_shapes, "optimizer state")
             for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
                 layer.load(flat, *arrays)
 
@@ -360,7 +360,7 @@ class Network:
         slots = []
         for state in self._states:
             slot = tuple(
-                [np.empty(shape, self.dtype) for shape in shapes] for shapes in self._trained_shapes
+                [np.empty(shape, self.dtype) for shape in shapes] for shapes in self.trained_shapes
             )
             for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
                 layer.store(flat, *arrays)
@@ -516,7 +516,7 @@ class Network:
         -------
         float
         """
-        self._check(gradient, self._trained_shapes, "gradient", writable=True)
+        self._check(gradient, self.trained_shapes, "gradient", writable=True)
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, len(order), keep_gradient=True)
         loss, weight = engine.train_pass(
