@@ -43,7 +43,7 @@ from ._core import (
     predict,
 )
 from ._history import RECORDS, History, Monitor
-from ._initialization import INITIALIZATIONS, initial_parameters, normalization_parameters
+from ._initialization import INITIALIZATIONS, initial_parameters
 from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
 from ._optimizer import SCHEDULES, rate_factors
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
@@ -263,8 +263,8 @@ class _BaseMLP(BaseEstimator):
                         self._random_state,
                         self.init,
                         self.init_scale,
+                        self.normalization,
                     )
-                    + normalization_parameters(layer_units, self.normalization, dtype)
                     for _ in range(self.n_estimators)
                 ]
                 parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
@@ -374,6 +374,11 @@ class _BaseMLP(BaseEstimator):
         return sample_weight
 
     def _check_ensemble(self):
+        if self.n_estimators > 1 and isinstance(self.init, tuple):
+            raise ValueError(
+                "init gives all networks the same weights, so that they would stay the same; got"
+                f" n_estimators={self.n_estimators}."
+            )
         if self.n_estimators > 1 and self.solver not in OPTIMIZERS:
             raise ValueError(
                 f"solver={self.solver!r} trains a single network, because its line search would"
@@ -579,15 +584,8 @@ class _BaseMLP(BaseEstimator):
     def _split(self, dataset, X, labels):
         """Rows to train on, and the Validation on the others."""
         binary = isinstance(self, ClassifierMixin) and self._label_binarizer.y_type_ == "binary"
-        train, held_out = split(self, dataset.X, labels, binary)
-        weights = None
-        if dataset.sample_weight is not None:
-            weights = dataset.sample_weight[held_out]
-            if weights.sum() == 0:
-                raise ValueError(
-                    "The sample weights for validation set are all zero, consider using a different"
-                    " random state."
-                )
+        train, held_out = split(self, dataset, labels, binary)
+        weights = None if dataset.sample_weight is None else dataset.sample_weight[held_out]
         return train, Validation(self, dataset, held_out, X, labels, weights)
 
     def _given_validation(self, X, y, sample_weight, dtype, n_outputs):

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
+from ._network import PARAMETERS
+
 # variance of the weights of one layer
 VARIANCES = {
     "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
@@ -17,7 +19,9 @@ INITIALIZATIONS = (
 )
 
 
-def initial_parameters(layer_units, activations, dtype, random_state, init="auto", scale=0.05):
+def initial_parameters(
+    layer_units, activations, dtype, random_state, init="auto", scale=0.05, normalization=None
+):
     """The weights that training starts from, as new arrays.
 
     Parameters
@@ -33,10 +37,12 @@ def initial_parameters(layer_units, activations, dtype, random_state, init="auto
         As the estimators' parameter of that name.
     scale : float
         Standard deviation of "normal", bound of "uniform".
+    normalization : {"batch", "layer"} or None
 
     Returns
     -------
-    coefs, intercepts : list of ndarray
+    tuple of lists of ndarray
+        By PARAMETERS: one array a layer, and of normalization one a hidden layer.
 
     Raises
     ------
@@ -44,22 +50,22 @@ def initial_parameters(layer_units, activations, dtype, random_state, init="auto
         If what `init` gives does not fit the layers, or is not finite.
     """
     shapes = list(pairwise(layer_units))
-    if isinstance(init, str) and init == "auto":
-        coefs, intercepts = _sklearns(shapes, activations, random_state)
-    elif hasattr(init, "fit"):
-        coefs, intercepts = _transferred(init, _sklearns(shapes, activations, random_state))
+    if hasattr(init, "fit") or (isinstance(init, str) and init == "auto"):
+        parameters = _sklearns(shapes, activations, random_state)
     elif isinstance(init, tuple):
-        coefs, intercepts = _given(init, shapes)
+        parameters = _given(init, shapes)
     else:
         draw = init if callable(init) else _strategy(init, scale)
         coefs = [
             _checked(draw(*shape, random_state), shape, f"the weights that init drew for layer {i}")
             for i, shape in enumerate(shapes)
         ]
-        intercepts = [np.zeros(fan_out) for _, fan_out in shapes]
+        parameters = coefs, [np.zeros(fan_out) for _, fan_out in shapes]
+    parameters = *parameters, *_normalization(layer_units, normalization)
+    if hasattr(init, "fit"):
+        _transfer(init, parameters)
     return tuple(
-        [np.array(a, dtype=dtype, order="C", copy=None) for a in arrays]
-        for arrays in (coefs, intercepts)
+        [np.array(a, dtype=dtype, order="C", copy=None) for a in arrays] for arrays in parameters
     )
 
 
@@ -128,21 +134,29 @@ def _given(init, shapes):
     return found
 
 
-def _transferred(source, drawn):
-    """Layers of a fitted network where they have the shapes of those drawn, else these."""
-    try:
-        pairs = list(zip(source.coefs_, source.intercepts_, strict=True))
-    except (AttributeError, TypeError, ValueError):
+def _normalization(layer_units, normalization):
+    """What normalization begins with: scales of one and shifts of zero, and for "batch" running
+    means of zero and variances of one."""
+    starts = {None: (), "layer": (1.0, 0.0), "batch": (1.0, 0.0, 0.0, 1.0)}[normalization]
+    return tuple([np.full(units, x) for units in layer_units[1:-1]] for x in starts)
+
+
+def _transfer(source, parameters):
+    """Put the layers of a fitted network in the place of those that have the same shapes."""
+    lists = [getattr(source, name, ()) for name in PARAMETERS]
+    lists = [arrays if isinstance(arrays, (list, tuple)) else () for arrays in lists]
+    coefs, intercepts = lists[:2]
+    if not 0 < len(coefs) == len(intercepts) or any(np.ndim(coef) != 2 for coef in coefs):
         raise ValueError(
-            "init must be a fitted MLPClassifier or MLPRegressor (in a FrozenEstimator, where it is"
-            f" cloned), got {source!r}."
-        ) from None
-    coefs, intercepts = drawn
-    for i, (coef, intercept) in enumerate(pairs[: len(coefs)]):
-        if np.shape(coef) == coefs[i].shape and np.shape(intercept) == intercepts[i].shape:
-            coefs[i] = _checked(coef, coefs[i].shape, f"coefs_[{i}] of init")
-            intercepts[i] = _checked(intercept, intercepts[i].shape, f"intercepts_[{i}] of init")
-    return coefs, intercepts
+            "init must be a single fitted network, MLPClassifier or MLPRegressor (where it is"
+            f" cloned, in a FrozenEstimator); got {source!r}."
+        )
+    for i, (own, coef, intercept) in enumerate(zip(parameters[0], *lists[:2], strict=False)):
+        if coef.shape != own.shape or np.shape(intercept) != own.shape[1:]:
+            continue
+        for name, arrays, given in zip(PARAMETERS, parameters, lists, strict=False):
+            if i < min(len(arrays), len(given)):
+                arrays[i] = _checked(given[i], arrays[i].shape, f"{name}[{i}] of init")
 
 
 def _checked(array, shape, name):
@@ -156,23 +170,3 @@ def _checked(array, shape, name):
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite.")
     return array
-
-
-def normalization_parameters(layer_units, normalization, dtype):
-    """What normalization begins with: scales of one and shifts of zero, and for 'batch' running
-    means of zero and variances of one.
-
-    Parameters
-    ----------
-    layer_units : list of int
-        Widths of all layers, from the features to the outputs.
-    normalization : {'batch', 'layer'} or None
-    dtype : dtype
-
-    Returns
-    -------
-    tuple of lists of ndarray of shape (units,), one array a hidden layer
-        Empty without normalization.
-    """
-    starts = {None: (), "layer": (1, 0), "batch": (1, 0, 0, 1)}[normalization]
-    return tuple([np.full(units, x, dtype) for units in layer_units[1:-1]] for x in starts)

@@ -62,13 +62,13 @@ def _takes_weights(scorer):
     return "sample_weight" in inspect.signature(scorer).parameters
 
 
-def split(est, X, labels, binary):
+def split(est, dataset, labels, binary):
     """Rows to train on and rows to validate on, as `validation_fraction` says.
 
     Parameters
     ----------
     est : estimator
-    X : ndarray or CSR matrix
+    dataset : Dataset
     labels : ndarray
         Targets as the user gave them.
     binary : bool
@@ -81,13 +81,14 @@ def split(est, X, labels, binary):
     Raises
     ------
     ValueError
-        If a set is empty, they overlap, or classes are too small to be split.
+        If a set is empty, they overlap, classes are too small to be split, or all samples to
+        validate on weigh nothing.
     """
     if hasattr(est.validation_fraction, "split"):
-        train, held_out = _first_split(est.validation_fraction, X, labels)
+        train, held_out = _first_split(est.validation_fraction, dataset.X, labels)
     else:
         train, held_out = train_test_split(
-            np.arange(X.shape[0], dtype=np.intp),
+            np.arange(len(dataset), dtype=np.intp),
             random_state=est._random_state,
             test_size=est.validation_fraction,
             stratify=_strata(est, labels, binary),
@@ -96,6 +97,11 @@ def split(est, X, labels, binary):
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of"
             " your dataset."
+        )
+    if dataset.sample_weight is not None and not dataset.sample_weight[held_out].any():
+        raise ValueError(
+            "The sample weights for validation set are all zero, consider using a different random"
+            " state."
         )
     return train, held_out
 

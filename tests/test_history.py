@@ -365,3 +365,35 @@ def test_hidden_layers_that_are_not_there():
         small().hidden_layer(X)
     with pytest.raises(ValueError, match="contains NaN"):
         small().fit(X, y).hidden_layer(np.full_like(X, np.nan))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"normalization": "layer"}, {"normalization": "batch"}, {"residual": True}],
+    ids=str,
+)
+def test_hidden_layers_of_networks_with_more_than_products(params, dtype):
+    """What the rest of the network makes of them is the prediction."""
+    X, y = problem("squared x3", dtype=dtype)
+    params = params | {"hidden_layer_sizes": (6, 6), "dropout": 0.2}
+    model = small("squared x3", **params).fit(X, y)
+    top = model.hidden_layer(X) @ model.coefs_[2] + model.intercepts_[2]
+    np.testing.assert_allclose(model.predict(X), top, rtol=1e-4, atol=1e-5)
+    plain = small("squared x3", record=EVERYTHING, **params).fit(X, y)
+    assert bits(plain, X) == bits(model, X)
+    assert np.isfinite(plain.history_["gradient_norms"]).all()
+
+
+def test_ensembles_have_a_record_but_no_inside(dtype):
+    X, y = problem("multiclass", dtype=dtype)
+    model = small(n_estimators=3, early_stopping=True, scoring="neg_log_loss").fit(X, y)
+    assert lengths(model) == dict.fromkeys(VALIDATED, model.n_iter_)
+    np.testing.assert_allclose(model.history_["loss"], model.loss_curve_)
+    with pytest.raises(ValueError, match="single network"):
+        model.hidden_layer(X)
+    with pytest.raises(ValueError, match="single network"):
+        small(n_estimators=2, record={"weights"}).fit(X, y)
+    model, X, y = wide(max_time=1e-9, n_estimators=2)
+    model.fit(X.astype(dtype), y)
+    alone = wide(max_iter=1, n_estimators=2)[0].fit(X[: model.t_].astype(dtype), y[: model.t_])
+    np.testing.assert_allclose(model.loss_, alone.loss_, rtol=1e-6)

@@ -150,6 +150,37 @@ def test_layers_of_other_shapes_are_drawn():
         np.testing.assert_allclose(coefs[i], auto[i], atol=1e-6)
 
 
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_normalization_is_transferred(normalization, dtype):
+    X, y = problem("multiclass", dtype=dtype)
+    params = {"hidden_layer_sizes": (7, 5), "normalization": normalization, "random_state": 0}
+    source = MLPClassifier(max_iter=20, learning_rate_init=0.02, **params).fit(X, y)
+    model = MLPRegressor(init=source, solver="sgd", learning_rate_init=RARE, max_iter=1, **params)
+    model.fit(X[:40], y[:40])
+    names = ["norm_scales_", "norm_shifts_"]
+    for name in names:
+        for a, b in zip(getattr(model, name), getattr(source, name), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    if normalization == "layer":
+        a, b = model.hidden_layer(X), source.hidden_layer(X)
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    plain = MLPRegressor(init=source, **params | {"normalization": None}).fit(X, y)
+    assert not hasattr(plain, "norm_scales_")
+
+
+def test_ensembles_need_different_starts():
+    X, y = problem("multiclass")
+    ensemble = MLPClassifier((4,), n_estimators=3, max_iter=2).fit(X, y)
+    assert ensemble.coefs_[0].shape == (3, 9, 4)
+    with pytest.raises(ValueError, match="all networks the same weights"):
+        MLPClassifier((4,), n_estimators=3, init=arrays()).fit(X, y)
+    with pytest.raises(ValueError, match="a single fitted network"):
+        MLPClassifier((4,), init=ensemble).fit(X, y)
+    for init in ("he_normal", MLPClassifier((4,), max_iter=2).fit(X, y)):
+        model = MLPClassifier((4, 5), n_estimators=2, init=init, max_iter=2).fit(X, y)
+        assert model.coefs_[1][0].tobytes() != model.coefs_[1][1].tobytes()
+
+
 def test_a_source_that_is_cloned_must_be_frozen():
     X, y = problem("multiclass")
     source = MLPClassifier((7,), max_iter=200, learning_rate_init=0.02, random_state=0).fit(X, y)
@@ -185,9 +216,9 @@ REFUSED = {
     "unknown name": ("xavier", "'init' parameter of MLPClassifier must be"),
     "a number": (1, "'init' parameter of MLPClassifier must be"),
     "a list": ([*arrays()], "'init' parameter of MLPClassifier must be"),
-    "not fitted": (MLPClassifier(), "init must be a fitted MLPClassifier"),
-    "another estimator": (sklearn.linear_model.Ridge(), "init must be a fitted MLPClassifier"),
-    "a class": (MLPClassifier, "init must be a fitted MLPClassifier"),
+    "not fitted": (MLPClassifier(), "init must be a single fitted network"),
+    "another estimator": (sklearn.linear_model.Ridge(), "init must be a single fitted network"),
+    "a class": (MLPClassifier, "init must be a single fitted network"),
     "one list": (arrays()[:1], "must be a pair of lists"),
     "no lists": ((np.zeros((9, 4)), np.zeros(4)), "must be a pair of lists"),
     "a layer less": (arrays(coefs=((9, 4),)), "1 arrays of coefs, but the network has 2 layers"),

@@ -40,6 +40,7 @@ def plain_loss(kind, model, X, y, weights):
     """The loss without penalty, from the predictions."""
     found = outputs(model, X).astype(float)
     if kind in ("binary", "multiclass"):
+        found /= found.sum(axis=1, keepdims=True)  # one, but for a float32's rounding
         return log_loss(y, found, sample_weight=weights, labels=model.classes_)
     if kind == "multilabel":
         terms = -np.where(y == 1, np.log(found), np.log1p(-found)).sum(axis=1)
