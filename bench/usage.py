@@ -7,6 +7,8 @@ grid       GridSearchCV with n_jobs=1 and 2: many small fits (8 candidates x 3 f
            digits) and few large ones (2 x 2 of 12 epochs, 20,000 x 100, hidden 256, 256); the
            workers have been started before
 processes  the large network fitted by two processes at once, all cores each, against one alone
+ensemble   eight networks of 100 epochs on iris and on digits: in one call (n_estimators), by eight
+           fits in turn, and by joblib's processes with one thread each, started before
 tiny       10,000 epochs of XOR; a fit of one epoch on iris, whole and beyond what scikit-learn's
            check_X_y takes of it
 import     `import fastmlp` after `import sklearn.neural_network`
@@ -35,6 +37,7 @@ CONTENDERS = "fastmlp", "sklearn"
 LARGE = replace(BY_NAME["tab100"], n_rows=20_000)
 LARGE_EPOCHS = 12
 IRIS_FITS = 200
+ENSEMBLE = 8
 
 
 def main():
@@ -115,6 +118,31 @@ def large_fit_seconds(contender):
     return timed(LARGE.estimator(contender, LARGE_EPOCHS, None).fit, X, y)
 
 
+def ensemble(repeat):
+    for data in ("iris", "digits"):
+        for way in ("in one call", "in turn", "by joblib"):
+            contenders = CONTENDERS if way != "in one call" else ["fastmlp"]
+            seconds = best_of(repeat, contenders, ensemble_seconds, data, way)
+            yield f"{ENSEMBLE} networks of {data}, {way}", "ms", milli(seconds)
+
+
+def ensemble_seconds(contender, data, way):
+    import sklearn.datasets
+    from joblib import Parallel, delayed
+    from sklearn.base import clone
+
+    X, y = getattr(sklearn.datasets, f"load_{data}")(return_X_y=True)
+    n_threads = 1 if way == "by joblib" else None
+    network = replace(BY_NAME["digits"], batch="auto").estimator(contender, 100, n_threads)
+    if way == "in one call":
+        return timed(network.set_params(n_estimators=ENSEMBLE).fit, X, y)
+    pool = Parallel(machine.n_cores() if way == "by joblib" else 1)
+    pool(delayed(time.sleep)(1) for _ in range(pool.n_jobs))
+    pool(delayed(network.fit)(X[:9], y[:9]) for _ in range(ENSEMBLE))
+    networks = [clone(network).set_params(random_state=seed) for seed in range(ENSEMBLE)]
+    return timed(pool, [delayed(network.fit)(X, y) for network in networks])
+
+
 def tiny(repeat):
     yield "xor, 10,000 epochs", "ms", milli(best_of(repeat, CONTENDERS, xor_seconds))
     whole = best_of(repeat, CONTENDERS, iris_seconds)
@@ -176,7 +204,14 @@ def size(repeat):
     yield "package, zipped", "MB", {"fastmlp": len(zipped.getvalue()) / 1e6}
 
 
-MEASURES = {"grid": grid, "processes": processes, "tiny": tiny, "import": imports, "size": size}
+MEASURES = {
+    "grid": grid,
+    "processes": processes,
+    "ensemble": ensemble,
+    "tiny": tiny,
+    "import": imports,
+    "size": size,
+}
 
 
 class Child:
