@@ -95,6 +95,81 @@ def test_each_network_is_trained_as_if_alone(way, solver, container, n_threads, 
     np.testing.assert_array_equal(found[2], np.mean([losses for *_, losses in alone], axis=0))
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+def test_layers_that_do_more_are_trained_as_if_alone(normalization, n_threads, dtype):
+    """Each network has a dropout of its own."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((500, 40)).astype(dtype)
+    dataset = Dataset(X, rng.standard_normal((500, 2)).astype(dtype))
+    orders = np.array([rng.permutation(500) for _ in range(4)], dtype=np.intp)
+    units = [40, 60, 60, 2]
+    settings = {
+        "activations": ["relu", "gelu"],
+        "loss": "squared_error",
+        "dtype": dtype,
+        "optimizer": "adam",
+        "n_threads": n_threads,
+        "normalization": normalization,
+        "residual": True,
+        "dropout": [0.1, 0.5, 0.3],
+    }
+    shapes = Network(units, **settings).parameter_shapes
+    starts = [
+        tuple([abs(rng.standard_normal(s)).astype(dtype) / 9 for s in part] for part in shapes)
+        for _ in range(N)
+    ]
+    last = 2**64 - 1
+    task = dataset, orders, 200, "adam"
+    found = trained(lambda: Ensemble(N, units, seed=last, **settings), stacked(starts), *task)
+    for i, (start, seed) in enumerate(zip(starts, (last, 0, 1), strict=True)):
+        parameters, state, _ = trained(
+            lambda seed=seed: Network(units, seed=seed, **settings), start, *task
+        )
+        assert as_bytes(members(found[0])[i]) == as_bytes(parameters)
+        assert as_bytes(members(found[1][0])[i]) == as_bytes(state[0])
+
+
+def test_an_ensemble_is_evaluated_by_its_means(dtype):
+    rng = np.random.RandomState(0)
+    dataset = Dataset(
+        rng.standard_normal((30, 4)).astype(dtype), rng.randint(0, 3, 30).astype(np.int32)
+    )
+    settings = {"activations": ["tanh"], "loss": "log_loss", "dtype": dtype, "optimizer": "adam"}
+    ensemble = Ensemble(N, [4, 6, 3], **settings)
+    ensemble.set_parameters(
+        [rng.standard_normal((N, *shape)) for shape in ((4, 6), (6, 3))],
+        [rng.standard_normal((N, units)) for units in (6, 3)],
+    )
+    ensemble.prepare(dataset, 30)
+    rows = rng.permutation(30)[:17]
+    loss, output = ensemble.evaluate(dataset, rows)
+    alone = [network.evaluate(dataset, rows) for network in ensemble.networks]
+    assert loss == pytest.approx(np.mean([single for single, _ in alone]), rel=1e-12)
+    assert output.tobytes() == ensemble.predict(dataset, rows).tobytes()
+    mean = np.mean([outputs for _, outputs in alone], axis=0)
+    np.testing.assert_allclose(output, mean, rtol=np.finfo(dtype).eps * N)
+
+
+LAYERS = {
+    "dropout": {"dropout": 0.2, "input_dropout": 0.1},
+    "batch": {"normalization": "batch"},
+    "layer": {"normalization": "layer", "residual": True, "activation": ["elu", "mish"]},
+}
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("kind", ["multilabel", "poisson"])
+def test_estimators_with_layers_that_do_more(kind, layers, dtype):
+    X, y = problem(kind, dtype=dtype)
+    params = PARAMS | {"hidden_layer_sizes": (7, 7), "n_estimators": N} | LAYERS[layers]
+    model = ours(kind, n_threads=1, **params).fit(X, y)
+    assert bits(ours(kind, n_threads=3, **params).fit(X, y), X) == bits(model, X)
+    before = bits(model, X)
+    model.partial_fit(X, y)
+    assert len(model.coefs_[0]) == N and bits(model, X) != before
+
+
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_network_is_that_of_a_fit_of_one(kind, container, dtype):
