@@ -9,7 +9,7 @@ from fastmlp._core import Dataset
 from scipy import sparse
 
 from fastmlp import MLPClassifier, MLPRegressor, _core, _network
-from fastmlp._initialization import normalization_parameters
+from fastmlp._initialization import initial_parameters
 from fastmlp._network import Network
 from naive import FORWARD, dropout_factors, loss_value, philox
 from panels import Csr, Dropout
@@ -237,7 +237,8 @@ def start_of(units, normalization, dtype=np.float64, seed=1):
     rng = np.random.RandomState(seed)
     coefs = [rng.standard_normal(s) / np.sqrt(s[0]) for s in itertools.pairwise(units)]
     intercepts = [rng.standard_normal(n) / 2 for n in units[1:]]
-    more = normalization_parameters(units, normalization, dtype)
+    activations = ["relu"] * (len(units) - 1)
+    more = initial_parameters(units, activations, dtype, rng, normalization=normalization)[2:]
     more = [[a + rng.uniform(-0.3, 0.3, a.shape) for a in arrays] for arrays in more]
     return tuple([a.astype(dtype) for a in arrays] for arrays in (coefs, intercepts, *more))
 
