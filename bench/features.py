@@ -4,8 +4,8 @@
     python bench/features.py tab100 --dtype float32 --threads 1
 
 Fits with and without a feature take turns in one process, after one of each that does not count.
-A percentage is of the medians of all turns; beside noise of the machine it may be negative. gelu is
-compared with tanh, whose arithmetic is about as long; four networks in one call with four times one.
+A percentage is of the medians of all turns; in noise it may be negative. gelu is compared with
+tanh, whose arithmetic is about as long; four networks in one call with four times one.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import warnings
 from dataclasses import replace
 
 import machine
-import report
 from workloads import BY_NAME
 
 FEATURES = {  # parameters that switch one on, those of what it is compared with, networks
@@ -85,16 +84,17 @@ def main():
             columns[f"{name}, {dtype}"] = measure(
                 BY_NAME[name], dtype, n_threads, args.features, args.seconds
             )
-    print("Percent that a feature adds to the time of an epoch.")
-    print(report.sentence({"environment": machine.environment(), "dtype": None}))
+    env = machine.environment()
+    print(
+        f"Percent that a feature adds to the time of a fit. Measured on {env['date']}:"
+        f" {env['processor']}, {n_threads} of {env['cores']} cores, commit {env['commit']}."
+    )
     width = max(map(len, args.features))
     print(" " * width + "".join(f"{column:>18}" for column in columns))
     for feature in args.features:
         cells = [found.get(feature) for found in columns.values()]
-        print(
-            f"{feature:{width}}"
-            + "".join(f"{'-':>18}" if cell is None else f"{cell:>+17.0f}%" for cell in cells)
-        )
+        cells = [f"{'-':>18}" if cell is None else f"{cell:+17.0f}%" for cell in cells]
+        print(f"{feature:{width}}{''.join(cells)}")
 
 
 if __name__ == "__main__":
