@@ -18,7 +18,7 @@ N = 3
 PARAMS = {"hidden_layer_sizes": (7,), "random_state": 0, "max_iter": 5}
 STEPS = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True},
-    "adam": {"learning_rate_init": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
+    "adam": {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6},
 }
 # (rows, features, hidden layers, batch size): which way a network's batch is worked through
 WAYS = {
