@@ -267,6 +267,7 @@ class _BaseMLP(BaseEstimator):
                     )
                     for _ in range(self.n_estimators)
                 ]
+                self._check_drawn(drawn)
                 parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
                 self._forget_training()
             else:
@@ -374,15 +375,18 @@ class _BaseMLP(BaseEstimator):
         return sample_weight
 
     def _check_ensemble(self):
-        if self.n_estimators > 1 and isinstance(self.init, tuple):
-            raise ValueError(
-                "init gives all networks the same weights, so that they would stay the same; got"
-                f" n_estimators={self.n_estimators}."
-            )
         if self.n_estimators > 1 and self.solver not in OPTIMIZERS:
             raise ValueError(
                 f"solver={self.solver!r} trains a single network, because its line search would"
                 f" find one step size for all of them; got n_estimators={self.n_estimators}."
+            )
+
+    def _check_drawn(self, drawn):
+        """Refuse networks that are equal: on the same batches they would stay so."""
+        first, *others = (coefs for coefs, *_ in drawn)
+        if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
+            raise ValueError(
+                f"init gives all networks the same weights; got n_estimators={self.n_estimators}."
             )
 
     def _check_solver(self):

@@ -319,7 +319,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Number of networks that are trained at once, from different first
         weights on the same batches. Predictions (probabilities) and losses are
         the mean of theirs. Above 1, arrays in `coefs_` and `intercepts_` have a
-        first axis of this length. Not for 'lbfgs'."""
+        first axis of this length. Not for 'lbfgs'; `init` must not give them
+        all the same weights."""
 
 CLASSIFIER_PARAMETERS = """\
 class_weight : dict, list of dict, 'balanced' or None, default=None

@@ -183,6 +183,28 @@ def test_the_first_network_is_that_of_a_fit_of_one(kind, container, dtype):
     assert all(a.dtype == dtype for a in model.coefs_ + model.intercepts_)
 
 
+STEP_SETTINGS = {
+    "ema": {"average_weights": "ema", "learning_rate": "cosine", "warmup": 0.2},
+    "swa": {"average_weights": "swa", "solver": "nadam", "normalization": "layer"},
+    "clips": {"clip_norm": 0.01, "max_norm": 0.5, "l1_ratio": 0.5, "solver": "rmsprop"},
+    "frozen": {"frozen_layers": [0], "solver": "adamw", "clip_value": 0.01},
+    "one batch": {"solver": "rprop"},
+}
+
+
+@pytest.mark.parametrize("settings", STEP_SETTINGS)
+def test_the_first_network_takes_the_steps_of_a_fit_of_one(settings, dtype):
+    """Norms and averages are each network's own."""
+    X, y = problem("multiclass", dtype=dtype)
+    params = PARAMS | {"shuffle": False, "max_iter": 20} | STEP_SETTINGS[settings]
+    model = ours("multiclass", n_estimators=N, **params).fit(X, y)
+    one = ours("multiclass", **params).fit(X, y)
+    for _ in range(2):
+        assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, one.intercepts_))
+        model.partial_fit(X, y)
+        one.partial_fit(X, y)
+
+
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_predictions_are_the_mean(kind, container, dtype):
@@ -322,6 +344,37 @@ def test_what_does_not_fit_is_refused(dtype):
             model.partial_fit(X, y)
 
 
+def test_networks_must_not_start_alike(dtype):
+    X, y = problem("multiclass", dtype=dtype)
+    one = ours("multiclass", **PARAMS).fit(X, y)
+    for init in (
+        one,
+        (one.coefs_, one.intercepts_),
+        lambda *shape_and_state: np.ones(shape_and_state[:2]),
+    ):
+        ours("multiclass", init=init, **PARAMS).fit(X, y)
+        with pytest.raises(ValueError, match="all networks the same weights"):
+            ours("multiclass", n_estimators=N, init=init, **PARAMS).fit(X, y)
+    # another last layer is drawn for each
+    X, y = problem("squared", dtype=dtype)
+    params = PARAMS | {"max_iter": 1, "learning_rate_init": 1e-12}
+    model = ours("squared", n_estimators=N, init=one, **params).fit(X, y)
+    for i in range(N):
+        np.testing.assert_allclose(model.coefs_[0][i], one.coefs_[0], atol=1e-6)
+    assert len({a.tobytes() for a in model.coefs_[1]}) == N
+    with pytest.raises(ValueError, match="init must be a single fitted network"):
+        ours("squared", init=model, **PARAMS).fit(X, y)
+
+
+def test_the_validation_set_judges_the_mean(dtype):
+    X, y = problem("multiclass", 200, dtype=dtype)
+    params = PARAMS | {"learning_rate_init": 0.1, "max_iter": 30, "restore_best_weights": True}
+    model = ours("multiclass", n_estimators=N, **params)
+    model.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == 30
+    assert model.score(X[150:], y[150:]) == model.best_validation_score_
+
+
 def test_networks_of_other_shapes_are_not_trained_together():
     rng = np.random.RandomState(0)
     dataset = Dataset(rng.standard_normal((8, 3)), rng.standard_normal((8, 1)))
@@ -352,9 +405,9 @@ def test_no_memory_leaves_the_old_model(monkeypatch, dtype):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
 @pytest.mark.parametrize("size", [(61, 9, (5,)), (701, 53, (300, 200))], ids=["small", "large"])
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
-def test_an_interrupt_leaves_all_networks_at_the_same_step(n_threads, size, monkeypatch, dtype):
+def test_an_interrupt_leaves_all_networks_at_the_same_step(n_threads, size, monkeypatch):
     n_samples, n_features, hidden = size
-    X, y = problem("multiclass", n_samples, n_features, dtype)
+    X, y = problem("multiclass", n_samples, n_features)
     params = {"hidden_layer_sizes": hidden, "random_state": 0, "tol": 0, "shuffle": False}
     params |= {"n_iter_no_change": np.inf, "n_threads": n_threads, "n_estimators": N}
     model = ours("multiclass", max_iter=10**6, **params)
