@@ -234,9 +234,10 @@ class _BaseMLP(BaseEstimator):
         """
         return self._fit(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
 
-    def _fit(
+    def _begin(
         self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
     ):
+        """All that comes before the training, and may be refused; returns what it works on."""
         with _unchanged_on_error(self):
             check(self, *held_out)
             self._check_record()
@@ -317,10 +318,15 @@ class _BaseMLP(BaseEstimator):
             if validation is not None and validation.scorer is not None:
                 validation.score()  # one that cannot work here is refused before training
             history = History(self, validation, monitor)
+        return network, dataset, order, parameters, batch_size, history
+
+    def _fit(self, X, y, sample_weight, incremental=False, **given):
+        begun = self._begin(X, y, sample_weight, incremental, **given)
+        network, dataset, order, parameters, batch_size, history = begun
 
         # From here on the training writes to the new arrays, and nothing is refused.
         task = self, network, dataset
-        if stochastic:
+        if self.solver in OPTIMIZERS:
             fit_stochastic(
                 *task,
                 order,

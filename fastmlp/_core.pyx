@@ -1870,6 +1870,7 @@ cdef class Engine:
     cdef Block *blocks
     cdef double _rate
     cdef object _kept
+    cdef readonly list workspace        # of each layer: its outputs, its deltas
     cdef readonly size_t n_parameters
     cdef readonly size_t steps_taken
     cdef readonly list loss_sums
@@ -1903,6 +1904,7 @@ cdef class Engine:
         self.run.layers = self.layers
         memset(self.layers, 0, len(layers) * sizeof(Layer))
         self._kept.append(layers)
+        self.workspace = []
         self.n_parameters = 0
         self.run.normalization = NORMALIZATIONS.index(normalization)
         self.run.fixed_units = normalization is not None
@@ -2023,9 +2025,11 @@ cdef class Engine:
             else:
                 count = layer.n_panels * self.run.stride
             layer.outputs = self._allocate(count, dtype)
+            outputs = self._kept[-1]
             layer.deltas = layer.outputs
             if i + 1 < self.run.n_layers:
                 layer.deltas = self._allocate(count, dtype)
+            self.workspace.append((outputs, self._kept[-1]))
             if layer.residual or (i + 1 < self.run.n_layers and self.layers[i + 1].residual):
                 layer.upstream = self._allocate(count, dtype)
             if layer.normalization != NO_NORMALIZATION:

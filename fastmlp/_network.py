@@ -386,8 +386,10 @@ class Network:
         rows = -(-min(rows, batch_size) // self._lanes) * self._lanes
         return 0, rows, rows
 
-    def _engine(self, dataset, batch_size, *, keep_gradient=False):
+    def _engine(self, dataset, batch_size, *, keep_gradient=False, in_one=False):
         n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
+        if in_one:  # every row at a place of its own
+            n_shares, capacity, chunk_rows = 0, batch_size, batch_size
         keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
         key = (keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
         if key in self._engines:
@@ -538,6 +540,38 @@ class Network:
             flat /= weight
             layer.store(flat, *arrays)
         return (loss + 0.5 * alpha * squares) / weight
+
+    def trace(self, dataset):
+        """What a step on the whole data set leaves in the workspace.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+
+        Returns
+        -------
+        activations : list of ndarray of shape (n_samples, fan_out)
+            What each hidden layer puts out.
+        deltas : list of ndarray of shape (n_samples, fan_out)
+            For every layer the derivatives of the sum of the rows' losses, times their weights, by
+            the layer's pre-activations.
+        """
+        order = np.arange(len(dataset), dtype=np.intp)
+        engine = self._engine(dataset, len(order), keep_gradient=True, in_one=True)
+        engine.train_pass(
+            dataset, order[np.newaxis], len(order), alpha=0.0, step={}, take_steps=False
+        )
+        activations, deltas = [], []
+        for layer, arrays in zip(self._layers, engine.workspace, strict=True):
+            for found, flat in zip((activations, deltas), arrays, strict=True):
+                if layer.narrow:
+                    rows = flat.reshape(-1, layer.fan_out, self._lanes).transpose(0, 2, 1)
+                    rows = rows.reshape(-1, layer.fan_out)
+                else:
+                    rows = flat.reshape(layer.shape[0], -1, self._lanes).transpose(1, 0, 2)
+                    rows = rows.reshape(-1, layer.n_bias)
+                found.append(rows[: len(order), : layer.fan_out].copy())
+        return activations[:-1], deltas  # the loss puts the last deltas where the outputs were
 
     def predict(self, dataset, rows):
         """Outputs of the network as trained so far, with the output activation applied.
