@@ -13,7 +13,7 @@ import pytest
 import fastmlp
 
 README = Path(__file__).parent.parent / "README.md"
-MODULES = ["fastmlp", "fastmlp._mlp", "fastmlp._training", "fastmlp._network"]
+MODULES = ["fastmlp", "fastmlp._mlp", "fastmlp._training", "fastmlp._network", "fastmlp.inspection"]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PUBLIC = [fastmlp.MLPClassifier, fastmlp.MLPRegressor]
 
