@@ -52,9 +52,11 @@ typedef vec unaligned_vec __attribute__((aligned(sizeof(real))));
 #if REAL_IS_DOUBLE
 typedef int64_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef uint64_t NAME(integer);
+typedef int64_t NAME(signed_integer);
 #else
 typedef int32_t ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef uint32_t NAME(integer);
+typedef int32_t NAME(signed_integer);
 #endif
 /* ------------------------------------------------------------------------- vectors */
 

@@ -3,76 +3,96 @@
 
 /* ------------------------------------------------------------------------- dropout */
 
-/* Philox4x32-10: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
- * Four words that depend on key and counter alone. */
-INLINE void NAME(philox)(uint32_t counter[4], uint32_t key_0, uint32_t key_1) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    UNROLL(16) for (int round = 0; round < 10; round++) {
-        const uint64_t first = (uint64_t)c0 * 0xD2511F53u, second = (uint64_t)c2 * 0xCD9E8D57u;
-        c0 = (uint32_t)(second >> 32) ^ c1 ^ key_0;
-        c1 = (uint32_t)second;
-        c2 = (uint32_t)(first >> 32) ^ c3 ^ key_1;
-        c3 = (uint32_t)first;
-        key_0 += 0x9E3779B9u, key_1 += 0xBB67AE85u;
+/* Threefry4x32: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
+ * Four words that depend on key and counter alone; with 12 rounds, the fewest that pass BigCrush. */
+#define ROTATE(x, n) ((x) << (n) | (x) >> (32 - (n)))
+#define MIX(a, b, n) x[a] += x[b], x[b] = ROTATE(x[b], n), x[b] ^= x[a]
+#define EVEN(m, n) MIX(0, 1, m), MIX(2, 3, n)
+#define ODD(m, n) MIX(0, 3, m), MIX(2, 1, n)
+#define INJECT(r)                                                                                  \
+    x[0] += key[(r) % 5], x[1] += key[((r) + 1) % 5], x[2] += key[((r) + 2) % 5],                  \
+        x[3] += key[((r) + 3) % 5] + (r)
+#define THREEFRY(name, words)                                                                      \
+    INLINE void NAME(name)(words x[4], const uint32_t key[5]) {                                    \
+        INJECT(0);                                                                                 \
+        EVEN(10, 26), ODD(11, 21), EVEN(13, 27), ODD(23, 5);                                       \
+        INJECT(1);                                                                                 \
+        EVEN(6, 20), ODD(17, 11), EVEN(25, 10), ODD(18, 20);                                       \
+        INJECT(2);                                                                                 \
+        EVEN(10, 26), ODD(11, 21), EVEN(13, 27), ODD(23, 5);                                       \
+        INJECT(3);                                                                                 \
     }
-    counter[0] = c0, counter[1] = c1, counter[2] = c2, counter[3] = c3;
+typedef uint32_t NAME(words) __attribute__((vector_size(64)));
+THREEFRY(threefry, uint32_t)
+THREEFRY(threefry_of_words, NAME(words))
+#undef ROTATE
+#undef MIX
+#undef EVEN
+#undef ODD
+#undef INJECT
+#undef THREEFRY
+
+INLINE void NAME(noise_key)(const fastmlp_dropout *dropout, uint64_t step, uint32_t key[5]) {
+    key[0] = dropout->key[0], key[1] = dropout->key[1];
+    key[2] = (uint32_t)step, key[3] = dropout->layer ^ (uint32_t)(step >> 32 << 16);
+    key[4] = 0x1BD11BDAu ^ key[0] ^ key[1] ^ key[2] ^ key[3];
 }
 
-/* Eight units take 16 bits each of one call: half a word. */
-INLINE void NAME(noise)(const fastmlp_dropout *dropout, uint64_t step, intptr_t row, size_t group,
-                        uint32_t words[4]) {
-    words[0] = (uint32_t)row, words[1] = (uint32_t)group, words[2] = (uint32_t)step;
-    words[3] = dropout->layer ^ (uint32_t)((uint64_t)row >> 16 & 0xFFFF0000u);
-    NAME(philox)(words, dropout->key[0], dropout->key[1] ^ (uint32_t)(step >> 32));
-}
+/* Calls side by side make the numbers of so many units of a row, 16 bits each: 16 calls' first words
+ * those of the first quarter, their second words those of the next. */
+enum { NAME(NOISE) = 128 };
+#define NOISE NAME(NOISE)
 
-enum { NAME(NOISE_ROWS) = 64, NAME(GROUP) = 8 };
-#define NOISE_ROWS NAME(NOISE_ROWS)
-#define GROUP NAME(GROUP)
-
-/* x, or nothing of it, for `lanes` units of a group: those from `unit` on of m rows */
-INLINE void NAME(drop)(const size_t lanes, size_t m, const uint32_t *words, size_t unit,
-                       uint32_t threshold, real scale, real *x) {
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < lanes; j++) {
-            const uint32_t word = words[4 * i + (unit + j) / 2];
-            const uint32_t bits = (unit + j) % 2 ? word >> 16 : word & 0xFFFFu;
-            x[i * V + j] = bits < threshold ? R(0) : x[i * V + j] * scale;
-        }
+/* x scaled, or zero, by the numbers of its lanes */
+INLINE vec NAME(drop)(vec x, const uint16_t *numbers, ivec threshold, real scale) {
+    typedef uint16_t halves __attribute__((vector_size(V * sizeof(uint16_t))));
+    halves bits;
+    __builtin_memcpy(&bits, numbers, sizeof bits);
+    const ivec kept = __builtin_convertvector(bits, ivec) >= threshold;
+    return (vec)((ivec)(x * scale) & kept);
 }
 
 static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout,
                           uint64_t step, void *h_, void *slope_, size_t panel) {
-    uint32_t words[4 * NOISE_ROWS];
-    const size_t lanes = V < GROUP ? V : GROUP;
+    const ivec threshold = (ivec){0} + (NAME(signed_integer))dropout->threshold;
     const real scale = (real)dropout->scale;
-    for (size_t begin = 0; begin < m; begin += NOISE_ROWS) {
-        const size_t some = m - begin < NOISE_ROWS ? m - begin : NOISE_ROWS;
-        for (size_t group = 0; group * GROUP < n; group++) {
-            for (size_t i = 0; i < some; i++)
-                NAME(noise)(dropout, step, rows[begin + i], group, words + 4 * i);
-            for (size_t unit = 0; unit < GROUP && group * GROUP + unit < n; unit += lanes) {
-                const size_t column = group * GROUP + unit;
-                const size_t at = column / V * panel + begin * V + column % V;
-                NAME(drop)(lanes, some, words, unit, dropout->threshold, scale, (real *)h_ + at);
+    const NAME(words) lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    uint32_t key[5];
+    NAME(noise_key)(dropout, step, key);
+    for (size_t i = 0; i < m; i++)
+        for (size_t unit = 0; unit < n; unit += NOISE) {
+            const NAME(words) none = {0};
+            NAME(words) words[4];
+            words[0] = none + (uint32_t)rows[i],
+            words[1] = none + (uint32_t)((uint64_t)rows[i] >> 32);
+            words[2] = lanes + (uint32_t)(unit / 8), words[3] = none;
+            NAME(threefry_of_words)(words, key);
+            uint16_t numbers[NOISE];
+            __builtin_memcpy(numbers, words, sizeof numbers);
+            for (size_t lane = 0; lane < NOISE && unit + lane < n; lane += V) {
+                const size_t at = (unit + lane) / V * panel + i * V;
+                real *h = (real *)h_ + at, *slope = (real *)slope_ + at;
+                store(h, NAME(drop)(load(h), numbers + lane, threshold, scale));
                 if (slope_)
-                    NAME(drop)(lanes, some, words, unit, dropout->threshold, scale,
-                               (real *)slope_ + at);
+                    store(slope, NAME(drop)(load(slope), numbers + lane, threshold, scale));
             }
         }
-    }
 }
 
 /* the same of the values of CSR rows, into an array like the matrix's */
 static void NAME(dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *rows,
                               const fastmlp_dropout *dropout, uint64_t step, void *out) {
+    uint32_t key[5];
+    NAME(noise_key)(dropout, step, key);
     for (size_t i = 0; i < m; i++)
         for (int64_t t = x->indptr[rows[i]]; t < x->indptr[rows[i] + 1]; t++) {
             const size_t unit = x->wide_indices ? (size_t)((const int64_t *)x->indices)[t]
                                                 : (size_t)((const int32_t *)x->indices)[t];
-            uint32_t words[4];
-            NAME(noise)(dropout, step, rows[i], unit / GROUP, words);
-            const uint32_t bits = words[unit % GROUP / 2] >> 16 * (unit % 2) & 0xFFFFu;
+            const size_t place = unit % NOISE, quarter = NOISE / 4;
+            uint32_t words[4] = {(uint32_t)rows[i], (uint32_t)((uint64_t)rows[i] >> 32),
+                                 (uint32_t)(unit / NOISE * 16 + place % quarter / 2), 0};
+            NAME(threefry)(words, key);
+            const uint32_t bits = words[place / quarter] >> 16 * (place % 2) & 0xFFFFu;
             const double factor = bits < dropout->threshold ? 0 : dropout->scale;
             if (x->double_data)
                 ((double *)out)[t] = ((const double *)x->data)[t] * factor;
@@ -80,8 +100,7 @@ static void NAME(dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *ro
                 ((float *)out)[t] = (float)(((const float *)x->data)[t] * factor);
         }
 }
-#undef NOISE_ROWS
-#undef GROUP
+#undef NOISE
 
 /* ------------------------------------------------------------------------- normalization */
 

@@ -164,28 +164,45 @@ def loss_slope(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0)
     }[loss]()
 
 
-def philox(counter, key):
-    """Philox4x32-10 (Salmon et al., 2011): counter (..., 4) and key (..., 2) of uint32."""
-    c = [np.asarray(counter, np.uint64)[..., i] for i in range(4)]
-    k = [np.asarray(key, np.uint64)[..., i] for i in range(2)]
-    low = np.uint64(2**32 - 1)
-    for _ in range(10):
-        first, second = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [second >> 32 ^ c[1] ^ k[0], second & low, first >> 32 ^ c[3] ^ k[1], first & low]
-        k = [k[0] + np.uint64(0x9E3779B9) & low, k[1] + np.uint64(0xBB67AE85) & low]
-    return np.stack(c, axis=-1).astype(np.uint32)
+THREEFRY = [(10, 26), (11, 21), (13, 27), (23, 5), (6, 20), (17, 11), (25, 10), (18, 20)]
+
+
+def threefry(counter, key, rounds=20):
+    """Threefry4x32 (Salmon et al., 2011): counter (..., 4) and key (4) of uint32."""
+    x = [np.asarray(counter, np.uint32)[..., i].copy() for i in range(4)]
+    key = [np.uint32(k) for k in key]
+    key.append(np.uint32(0x1BD11BDA) ^ key[0] ^ key[1] ^ key[2] ^ key[3])
+
+    def inject(r):
+        for i in range(4):
+            x[i] = x[i] + key[(r + i) % 5]
+        x[3] = x[3] + np.uint32(r)
+
+    def mix(a, b, n):
+        x[a] = x[a] + x[b]
+        x[b] = (x[b] << np.uint32(n) | x[b] >> np.uint32(32 - n)) ^ x[a]
+
+    with np.errstate(over="ignore"):  # of the scalars
+        inject(0)
+        for r in range(rounds):
+            m, n = THREEFRY[r % 8]
+            mix(0, 3 if r % 2 else 1, m)
+            mix(2, 1 if r % 2 else 3, n)
+            if r % 4 == 3:
+                inject(r // 4 + 1)
+    return np.stack(x, axis=-1)
 
 
 def dropout_factors(rate, rows, n_units, *, layer, step=0, seed=0):
     """What dropout multiplies the outputs of rows (n,) and units by: 0 or 1 / (1 - rate)."""
-    threshold = round(65536 * rate)
-    counter = np.zeros((len(rows), -(-n_units // 8), 4), np.uint32)
-    counter[..., 0], counter[..., 1] = rows[:, None], np.arange(counter.shape[1])
-    counter[..., 2], counter[..., 3] = step, layer
-    words = philox(counter, [seed & 2**32 - 1, seed >> 32])
-    bits = np.stack([words & 0xFFFF, words >> 16], axis=-1).reshape(
-        len(rows), 8 * counter.shape[1]
-    )[:, :n_units]
+    threshold, n_blocks = round(65536 * rate), -(-n_units // 128)
+    counter = np.zeros((len(rows), n_blocks, 16, 4), np.uint32)
+    counter[..., 0] = rows[:, None, None]
+    counter[..., 2] = np.arange(16 * n_blocks).reshape(n_blocks, 16)
+    words = threefry(counter, [seed & 2**32 - 1, seed >> 32, step, layer], rounds=12)
+    words = words.swapaxes(-1, -2)  # (rows, blocks, word, call)
+    bits = np.stack([words & 0xFFFF, words >> 16], axis=-1)
+    bits = bits.reshape(len(rows), 128 * n_blocks)[:, :n_units]
     return np.where(bits < threshold, 0, 65536 / (65536 - threshold))
 
 
