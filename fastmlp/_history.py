@@ -58,8 +58,9 @@ class History:
         before = len(self)
         for name, values in new.items():
             self.measures.setdefault(name, [np.nan] * before).extend(values)
-        for name in self.measures.keys() - new.keys():
-            self.measures[name] += [np.nan] * len(losses)
+        if len(new) < len(self.measures):
+            for name in self.measures.keys() - new.keys():
+                self.measures[name] += [np.nan] * len(losses)
         return validation_loss, score
 
 

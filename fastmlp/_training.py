@@ -71,8 +71,9 @@ class Progress:
         """Record and judge the epochs that the network has just run, at the rates given for each: a
         single one where there is more to do than to note the loss. Return True if the last is the
         best so far."""
-        est, losses = self.est, [loss_sum / self.n_samples for loss_sum in network.loss_sums]
-        n_rows = len(losses) * self.n_samples
+        est, n_samples = self.est, self.n_samples
+        losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
+        n_rows = len(losses) * n_samples
         if not losses and est.n_iter_ == 0 and network.rest[1]:  # `max_time` cut the first short
             loss_sum, n_rows = network.rest
             losses = [loss_sum / n_rows]
@@ -89,10 +90,12 @@ class Progress:
         best = 0  # the number among these epochs of the best so far
         count = est._no_improvement_count
         if not self.by_score:
+            best_loss, tol = est.best_loss_, est.tol
             for i, loss in enumerate(losses, 1):
-                count = count + 1 if loss > est.best_loss_ - est.tol else 0
-                if loss < est.best_loss_:
-                    est.best_loss_, best = loss, i
+                count = count + 1 if loss > best_loss - tol else 0
+                if loss < best_loss:
+                    best_loss, best = loss, i
+            est.best_loss_ = best_loss
         if self.validated:
             est.validation_loss_curve_.append(validation_loss)
             est.validation_scores_.append(score)
