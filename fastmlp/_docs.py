@@ -305,9 +305,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         training set are looked at:
 
         - 'gradients': 'gradient_norms', Euclidean norms of the mean gradient of
-          the loss by `coefs_`. Training then warns when gradients vanish or
-          explode on their way to the first layer (Glorot and Bengio, 2010;
-          Pascanu et al., 2013), also at the start;
+          the loss by `coefs_`, 0 for frozen layers. Training then warns when
+          gradients vanish or explode on their way to the first layer that is
+          trained (Glorot and Bengio, 2010; Pascanu et al., 2013), also at the
+          start;
         - 'activations': 'dead_units', the shares of the units of each hidden
           layer whose output is the same for all samples, as that of a relu that
           is never above 0; and 'saturated_units', of units of a bounded

@@ -71,8 +71,8 @@ class Monitor:
     what is left is the size of the error that reaches the layer. (The gradients themselves need not
     shrink on the way back: where errors do, activations often shrink on the way forward, and their
     product stays alike; Glorot and Bengio, 2010.) They vanish where less than a thousandth of what
-    the output layer sees arrives at the first layer that is trained, and explode where ten thousand
-    times as much does, or what is not finite (Pascanu, Mikolov and Bengio, 2013).
+    the last layer that is trained sees arrives at the first, and explode where ten thousand times
+    as much does, or what is not finite (Pascanu, Mikolov and Bengio, 2013).
 
     Parameters
     ----------
@@ -142,20 +142,20 @@ class Monitor:
             layer = int(np.argmin(lengths[1:]))
             return f"Gradients vanish: all units of hidden layer {layer} are dead. " + CURE
         errors = np.divide(norms, lengths, out=np.zeros(n_layers), where=lengths > 0)
-        if errors[-1] == 0 or not trained:
+        if not trained or errors[trained[-1]] == 0:
             return None
-        first = trained[0]
-        share = errors[first] / errors[-1]
+        first, last = trained[0], trained[-1]
+        share = errors[first] / errors[last]
         if share < VANISHING:
             return (
                 f"Gradients vanish: the error that reaches layer {first} is {share:.0e} of that at"
-                " the output layer. Try init='glorot_uniform' ('he_uniform' for the relu family),"
+                f" layer {last}. Try init='glorot_uniform' ('he_uniform' for the relu family),"
                 " another activation, normalization, or residual=True."
             )
         if share > EXPLODING:
             return (
                 f"Gradients explode: the error that reaches layer {first} is {share:.0e} times that"
-                " at the output layer. " + CURE
+                f" at layer {last}. " + CURE
             )
         return None
 

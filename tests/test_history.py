@@ -301,6 +301,16 @@ def test_exploding_gradients():
         assert "clip_norm" in warned[0][1]
 
 
+def test_frozen_layers_are_passed_over():
+    """Theirs are zero, and nobody misses them."""
+    sick = {"init": "normal", "init_scale": 0.05}
+    model, warned = complaints(frozen_layers=[0, -1], **sick)
+    norms = model.history_["gradient_norms"][-1]
+    assert norms[0] == norms[-1] == 0 < min(norms[1:-1])
+    assert "reaches layer 1 is " in warned[0][1] and "of that at layer 9. " in warned[0][1]
+    assert not complaints(frozen_layers=range(10), **sick)[1]
+
+
 def test_dead_units_stop_the_gradient():
     X, y = problem("binary")
     weights = [np.ones((9, 4)), np.ones((4, 1))], [np.full(4, -1e4), np.zeros(1)]

@@ -380,6 +380,21 @@ def test_the_weights_of_the_smallest_training_loss(dtype):
     assert model.validation_scores_ is model.validation_loss_curve_ is None
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("average", ["ema", "swa"])
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss"])
+def test_what_is_measured_are_the_averaged_weights(scoring, average, early_stopping, dtype):
+    X, y, X_val, y_val = two_sets("multiclass", dtype)
+    params = {"average_weights": average, "scoring": scoring, "early_stopping": early_stopping}
+    model = small("multiclass", max_iter=12, learning_rate_init=0.1, **params)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    kept = model.best_iteration_ - 1 if early_stopping else -1
+    loss = plain_loss("multiclass", model, X_val, y_val, None)
+    assert model.validation_loss_curve_[kept] == pytest.approx(loss, rel=1e-5)
+    scorer = get_scorer(scoring or "accuracy")
+    assert model.validation_scores_[kept] == pytest.approx(scorer(model, X_val, y_val), rel=1e-5)
+
+
 # ------------------------------------------------------------------------------ given sets
 
 REFUSED = {
