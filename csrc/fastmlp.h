@@ -114,8 +114,8 @@ typedef struct {
 } fastmlp_step;
 
 /* Step number t (from 1) on a batch whose sample weights sum to `weight`. */
-fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
-                                  double learning_rate, double weight);
+void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
+                          double learning_rate, double weight, fastmlp_step *step);
 
 /* Rows of a CSR matrix; indices are int32 or int64, data float or double. */
 typedef struct {

@@ -29,9 +29,9 @@ static double rectification(double beta_2, double t) {
 /* `reach` is how far a gradient that was 1 in all steps so far would move a weight now, but for the
  * optimizer's denominator: what the L1 penalty moves it by. So a weight at rest is one where loss
  * and penalty balance (Yun, Lozano and Yang, 2021). */
-fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
-                                  double learning_rate, double weight) {
-    fastmlp_step step = {
+void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
+                          double learning_rate, double weight, fastmlp_step *step) {
+    *step = (fastmlp_step){
         .scale = 1 / weight,
         .l2 = settings->alpha * (1 - settings->l1_ratio),
         .learning_rate = learning_rate,
@@ -45,17 +45,17 @@ fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *setting
         .epsilon = settings->epsilon,
     };
     double reach = learning_rate, first = 1, root = 1;
-    if (optimizer != FASTMLP_sgd) { /* what the moments lack of a mean */
+    if (optimizer != FASTMLP_sgd) { /* the bias corrections of the moments */
         first = 1 - pow(settings->beta_1, (double)t);
         root = sqrt(1 - pow(settings->beta_2, (double)t));
     }
     switch ((enum fastmlp_optimizer)optimizer) {
     case FASTMLP_sgd: {
-        const double momentum = settings->momentum, pushes = (double)t + step.own;
+        const double momentum = settings->momentum, pushes = (double)t + step->own;
         if (settings->scheduled) {
-            step.learning_rate = 1;
-            step.look_ahead *= learning_rate;
-            step.own *= learning_rate;
+            step->learning_rate = 1;
+            step->look_ahead *= learning_rate;
+            step->own *= learning_rate;
         }
         if (settings->l1_ratio == 0)
             break;
@@ -63,32 +63,32 @@ fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *setting
         break;
     }
     case FASTMLP_adamw:
-        step.epsilon *= root;
+        step->epsilon *= root;
         /* fall through */
     case FASTMLP_adam:
-        step.learning_rate *= root;
-        step.learning_rate /= first;
+        step->learning_rate *= root;
+        step->learning_rate /= first;
         reach *= root;
         break;
     case FASTMLP_nadam: {
         const double own = momentum_of(settings->beta_1, (double)t);
         const double next = momentum_of(settings->beta_1, (double)t + 1);
         const double product = momentum_product(settings->beta_1, t);
-        step.epsilon *= root;
-        step.ahead = learning_rate * root * (1 - own) / (1 - product);
-        step.learning_rate *= root * next / (1 - product * next);
-        reach = step.ahead + step.learning_rate * first;
+        step->epsilon *= root;
+        step->ahead = learning_rate * root * (1 - own) / (1 - product);
+        step->learning_rate *= root * next / (1 - product * next);
+        reach = step->ahead + step->learning_rate * first;
         break;
     }
     case FASTMLP_radam:
-        step.adaptive = rectification(settings->beta_2, (double)t);
-        step.learning_rate /= first;
-        if (step.adaptive > 0) {
-            step.learning_rate *= step.adaptive * root;
-            reach *= step.adaptive * root;
-            step.adaptive = 1;
+        step->adaptive = rectification(settings->beta_2, (double)t);
+        step->learning_rate /= first;
+        if (step->adaptive > 0) {
+            step->learning_rate *= step->adaptive * root;
+            reach *= step->adaptive * root;
+            step->adaptive = 1;
         } else {
-            step.epsilon = 1;
+            step->epsilon = 1;
         }
         break;
     case FASTMLP_rmsprop:
@@ -98,6 +98,5 @@ fastmlp_step fastmlp_prepare_step(int optimizer, const fastmlp_settings *setting
     case FASTMLP_N_OPTIMIZERS:
         break;
     }
-    step.threshold = settings->alpha * settings->l1_ratio / weight * reach;
-    return step;
+    step->threshold = settings->alpha * settings->l1_ratio / weight * reach;
 }

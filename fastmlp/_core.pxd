@@ -31,9 +31,9 @@ cdef extern from "fastmlp.h" nogil:
     ctypedef struct fastmlp_step:
         double scale, l2
 
-    fastmlp_step fastmlp_prepare_step(
+    void fastmlp_prepare_step(
         int optimizer, const fastmlp_settings *settings, uint64_t t, double learning_rate,
-        double weight)
+        double weight, fastmlp_step *step) noexcept nogil
 
     ctypedef struct fastmlp_csr:
         const int64_t *indptr

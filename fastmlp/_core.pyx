@@ -984,8 +984,6 @@ cdef void clear_unused(
     """Sets the lanes of a narrow layer's gradient to zero that stand for no weight."""
     cdef size_t lanes = run.kernels.lanes, real_size = run.kernels.real_size, i, at
     cdef Layer *layer = &run.layers[block.layer]
-    if not layer.narrow:
-        return
     if layer.fan_in % lanes and block.panel + block.n_panels == layer.n_panels:
         # they saw what the activation makes of nothing (logistic: 1/2)
         for i in range(block.n_rows):
@@ -1004,7 +1002,8 @@ cdef double block_squares(
     cdef Layer *layer = &run.layers[block.layer]
     cdef size_t vector = k.lanes * k.real_size, j
     cdef double squares = 0
-    clear_unused(run, block, g, g_panel, g_bias)
+    if layer.narrow:
+        clear_unused(run, block, g, g_panel, g_bias)
     for j in range(block.n_panels):
         squares += k.gradient_squares(
             block.n_rows * k.lanes, step.scale, step.l2, g + j * g_panel * k.real_size,
@@ -1048,7 +1047,8 @@ cdef void step_block(
     cdef size_t vector = k.lanes * k.real_size, j, i, at
     cdef double squares = 0
     cdef fastmlp_step clipped
-    clear_unused(run, block, g, g_panel, g_bias)
+    if layer.narrow:
+        clear_unused(run, block, g, g_panel, g_bias)
     if run.clip_value < INFINITY:
         clip_block(run, block, step, g, g_panel, g_bias)
         clipped = step[0]
@@ -1059,7 +1059,8 @@ cdef void step_block(
         squares += k.step[run.optimizer](
             block.n_rows * k.lanes, step, True, g + j * g_panel * k.real_size, layer.weights + at,
             layer.state[0] + at, NULL if layer.state[1] is NULL else layer.state[1] + at)
-        transpose_rows(run, layer, block.panel + j, block.row, block.n_rows)
+        if layer.transposed is not NULL and not layer.narrow:
+            transpose_rows(run, layer, block.panel + j, block.row, block.n_rows)
     run.squares[block - run.blocks] = squares
     if has_bias(layer, block):
         for j in range(n_vectors(layer)):
@@ -1074,12 +1075,10 @@ cdef void step_block(
 cdef void transpose_rows(
     const Run *run, const Layer *layer, size_t panel, size_t row, size_t n_rows,
 ) noexcept nogil:
-    """Copies rows of a panel of weights to the transposed copy, where there is one."""
+    """Copies rows of a panel of weights to the transposed copy."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t vector = k.lanes * k.real_size, v, i
     cdef size_t fan_out = least(k.lanes, layer.fan_out - panel * k.lanes)
-    if layer.transposed is NULL or layer.narrow:
-        return
     for v in range(in_units(n_rows, k.lanes)):
         i = row + v * k.lanes
         k.transpose(
@@ -1097,7 +1096,8 @@ cdef void bound_units(const Run *run, const Block *column) noexcept nogil:
         k.bound_narrow(layer.n_panels, layer.fan_out, run.max_norm, layer.weights)
         return
     for p in range(column.panel, column.panel + column.n_panels):
-        if k.bound(layer.panel_rows, run.max_norm, layer.weights + p * panel_size):
+        if (k.bound(layer.panel_rows, run.max_norm, layer.weights + p * panel_size)
+                and layer.transposed is not NULL):
             transpose_rows(run, layer, p, 0, layer.panel_rows)
 
 
@@ -1251,9 +1251,9 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             m = cut_chunk(run, chunk + 1, &next_rows)
             deal(&run.row_parts[thread], row_units(run, m, n_threads), thread, n_threads)
         if steps:
-            step = fastmlp_prepare_step(
+            fastmlp_prepare_step(
                 run.optimizer, &run.settings, run.n_steps + 1,
-                run.rates[run.rate_stride * (run.n_steps - run.first_step)], weight)
+                run.rates[run.rate_stride * (run.n_steps - run.first_step)], weight, &step)
         parts, later_parts = run.block_parts, run.later_parts
         turn = 0
         while claim(parts, thread, n_threads, &turn, &i):
