@@ -72,10 +72,11 @@ static void NAME(chain)(size_t n, void *z_, size_t ldz, const void *slopes_) {
 
 /* ------------------------------------------------------------------------- losses */
 
+/* not inlined, for one that calls another only now and then must not be slowed by it */
 #define LOSS(name)                                                                                 \
-    static double NAME(name)(size_t m, size_t n, void *z_, size_t ldz, const void *y_,             \
-                             const intptr_t *rows, const double *weights,                          \
-                             const fastmlp_loss_settings *settings)
+    static __attribute__((noinline)) double NAME(name)(                                            \
+        size_t m, size_t n, void *z_, size_t ldz, const void *y_, const intptr_t *rows,            \
+        const double *weights, const fastmlp_loss_settings *settings)
 
 /* Rows beyond m repeat the first with weight zero. */
 INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weights, intptr_t *row,
