@@ -57,7 +57,8 @@ class TracedLayer:
         Derivative of each sample's loss, times the sample's weight, by its z. In a hidden layer
         ``delta_above @ coef_above.T * f'(z)``, and carried on through normalization.
     coef_gradient : ndarray of shape (fan_in, fan_out)
-        ``(a_below.T @ delta + alpha * coef) / n_samples``; by the sum of the weights, if given.
+        ``(a_below.T @ delta + alpha * coef) / n_samples``; by the sum of the weights, if given. Of
+        what is clipped, or penalized by L1, before that.
     intercept_gradient : ndarray of shape (fan_out,)
         ``delta.sum(axis=0) / n_samples``.
     scale_gradient, shift_gradient : ndarray of shape (fan_out,) or None
@@ -215,6 +216,7 @@ def trace_step(estimator, X, y, sample_weight=None):
             f" {type(estimator).__name__}. Of a pipeline, take its last step, and X as it comes"
             " there."
         )
+    estimator._validate_params()
     _check(estimator)
     model = copy.deepcopy(estimator).set_params(**_ONE_PLAIN_STEP)
     network, dataset, _, parameters, *_ = model._begin(
@@ -222,7 +224,7 @@ def trace_step(estimator, X, y, sample_weight=None):
     )
     before = [[array.copy() for array in arrays] for arrays in parameters]
     gradients = [[np.empty_like(array) for array in arrays] for arrays in parameters[:4]]
-    network.loss_and_gradient(dataset, float(model.alpha), gradients)
+    network.loss_and_gradient(dataset, model.alpha * (1.0 - model.l1_ratio), gradients)
     activations, deltas = network.trace(dataset)
     last_inputs = Dataset(activations[-1]) if activations else dataset
     activations.append(_outputs(last_inputs, before, model.out_activation_))

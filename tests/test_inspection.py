@@ -9,6 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
 
 from fastmlp import MLPClassifier, MLPRegressor, _core
 from fastmlp._losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
@@ -247,6 +248,15 @@ def test_batches_of_any_size_are_one_batch(n_samples):
     np.testing.assert_allclose(step.layers[-1].delta, below - y, rtol=1e-12)
 
 
+def test_the_gradient_has_the_l2_part_of_the_penalty():
+    X, y = problem("squared")
+    estimator = new("squared", alpha=5.0, l1_ratio=0.3)
+    (coef, *_), _ = first_weights(estimator, X, y)
+    layer, *_ = trace_step(estimator, X, y).layers
+    expected = (X.T @ layer.delta + 5.0 * 0.7 * coef) / len(y)
+    np.testing.assert_allclose(layer.coef_gradient, expected, rtol=0, atol=1e-14)
+
+
 def test_a_network_without_hidden_layers():
     X, y = problem("binary")
     (layer,) = trace_step(MLPClassifier(()), X, y).layers
@@ -268,6 +278,8 @@ def test_what_a_step_does_not_show_is_refused(params, reason):
 
 def test_what_fit_refuses_is_refused():
     X, y = problem("binary")
+    with pytest.raises(InvalidParameterError, match="'alpha' parameter"):
+        trace_step(MLPClassifier(alpha=-1), X, y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         trace_step(MLPClassifier(), X, y[:-1])
     with pytest.raises(ValueError, match="6 features"):
