@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.neural_network
 
 import fastmlp
 
@@ -54,6 +55,16 @@ def test_readme_examples(number, tmp_path):
             exec(compile(text, f"README example {number}", "exec"), {})
     finally:
         os.chdir(before)
+
+
+@pytest.mark.skipif(not README.exists(), reason="needs the README beside the tests")
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_readme_names_every_parameter_that_scikit_learn_lacks(cls):
+    text = README.read_text()
+    table = text[text.index("## What it can do") : text.index("## Speed")]
+    theirs = getattr(sklearn.neural_network, cls.__name__)().get_params()
+    for name in set(cls().get_params()) - set(theirs):
+        assert f"`{name}`" in table, name
 
 
 @pytest.mark.parametrize("cls", PUBLIC)
