@@ -459,9 +459,10 @@ class _BaseMLP(BaseEstimator):
         """The activation of each hidden layer, and the last of them once more."""
         activations = self.activation
         if isinstance(activations, str):
-            activations = [activations] * n_layers
-        else:
-            activations = [*activations, *activations[-1:]] or ["identity"]
+            if activations in ACTIVATIONS:
+                return [activations] * n_layers
+            activations = [activations]
+        activations = [*activations, *activations[-1:]] or ["identity"]
         if len(activations) != n_layers or not all(name in ACTIVATIONS for name in activations):
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, or a list of one for each of"
@@ -507,7 +508,10 @@ class _BaseMLP(BaseEstimator):
 
     def _parameter_lists(self):
         """`coefs_`, `intercepts_`, and what normalization has."""
-        return [vars(self)[name] for name in PARAMETERS if name in vars(self)]
+        held = vars(self)
+        if PARAMETERS[2] not in held:  # sooner found out than all names looked up
+            return self.coefs_, self.intercepts_
+        return tuple([held[name] for name in PARAMETERS if name in held])
 
     def _parameters(self):
         """`coefs_` and `intercepts_` of each network, for predictions.
@@ -637,19 +641,15 @@ class _BaseMLP(BaseEstimator):
         networks = self._parameters()
         if self.out_activation_ not in OUTPUTS:
             raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
-        settings = {
-            "activations": self._activations(len(self.coefs_))[:-1],
-            "residual": self.residual,
-            "out_activation": self.out_activation_,
-            "n_threads": effective_n_threads(self.n_threads),
-        }
+        activations = self._activations(len(self.coefs_))[:-1]
+        out_activation = self.out_activation_
         if depth is not None:  # an output layer that hands on what it is given, in the same bits
             networks = [self._cut(networks[0], depth)]
-            settings["activations"] = settings["activations"][:depth]
-            settings["out_activation"] = "identity"
-        output, finite = predict(dataset, networks[0], **settings)
+            activations, out_activation = activations[:depth], "identity"
+        settings = activations, out_activation, self.residual, effective_n_threads(self.n_threads)
+        output, finite = predict(dataset, networks[0], *settings)
         for parameters in networks[1:]:
-            output += predict(dataset, parameters, **settings)[0]
+            output += predict(dataset, parameters, *settings)[0]
         if len(networks) > 1:
             output /= len(networks)
         return output, finite

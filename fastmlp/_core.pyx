@@ -1791,8 +1791,8 @@ cdef int set_form(
             layer.factor = FASTMLP_times_slope
 
 
-def predict(Dataset dataset, Parameters parameters, *, activations, out_activation, int n_threads,
-            bint residual=False):
+def predict(Dataset dataset, Parameters parameters, activations, out_activation, bint residual,
+            int n_threads):
     """Outputs of all samples.
 
     Returns

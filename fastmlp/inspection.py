@@ -126,7 +126,7 @@ def _outputs(dataset, parameters, out_activation):
     """Outputs for what comes into the last layer. Not those of a prediction, where there is batch
     normalization: that has other moments then."""
     last = Parameters(*([arrays[-1]] for arrays in parameters[:2]))
-    return predict(dataset, last, activations=(), out_activation=out_activation, n_threads=1)[0]
+    return predict(dataset, last, (), out_activation, False, 1)[0]
 
 
 def trace_step(estimator, X, y, sample_weight=None):

@@ -365,14 +365,7 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
     parameters = _core.Parameters(*start)
     for n_rows in (1, len(X)):
         some = Dataset(container(X[:n_rows]))
-        found, _ = _core.predict(
-            some,
-            parameters,
-            activations=ACTS,
-            out_activation="identity",
-            residual=residual,
-            n_threads=1,
-        )
+        found, _ = _core.predict(some, parameters, ACTS, "identity", residual, 1)
         np.testing.assert_allclose(found, expected[:n_rows], atol=10 * tolerance)
 
 
