@@ -187,7 +187,8 @@ INLINE real NAME(selu)(real z, real *slope) {
 /* The normal distribution function by Hart's rational function 5666 (Computer Approximations, 1968),
  * to 2e-16. */
 INLINE real NAME(gelu)(real z, real *slope) {
-    const real x = R(__builtin_fabs(z));
+    real x = R(__builtin_fabs(z));
+    x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is zero long before: p / q need not overflow */
     real p = R(0.03526249659989109), q = R(0.08838834764831844);
     p = p * x + R(0.7003830644436881);
     p = p * x + R(6.373962203531650);
@@ -216,9 +217,9 @@ INLINE real NAME(silu)(real z, real *slope) {
 
 /* tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2); it is 1 long before n overflows */
 INLINE real NAME(mish)(real z, real *slope) {
-    const real e = NAME(exp)(z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z), n = e * (e + R(2));
+    const real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z, e = NAME(exp)(x), n = e * (e + R(2));
     const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;
-    *slope = h + z * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
+    *slope = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
     return z * h;
 }
 INLINE real NAME(softplus)(real z, real *slope) {

@@ -317,6 +317,18 @@ def test_activations_keep_their_digits_below_zero(kernels, activation):
 
 
 @pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_activations_beyond_all_measure(kernels, activation):
+    """Of inputs that nobody has scaled: no NaN, and the slope of the asymptote."""
+    z = kernels.aligned(np.zeros(64))
+    z[:] = np.outer([-1, 1], np.logspace(1.5, 30, 32)).ravel()
+    h, slope = kernels.aligned(z), kernels.zeros(len(z))
+    kernels.call("slope", len(z), h, slope, entry=activation)
+    exact, near = z.astype(float), 4 * np.finfo(kernels.dtype).eps
+    np.testing.assert_allclose(h, FORWARD[activation](exact), rtol=near, atol=1e-10)
+    np.testing.assert_allclose(slope, SLOPE[activation](exact), rtol=near, atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
 def test_nan_passes_through_activations(kernels, activation):
     """So that a network that diverged shows it."""
     h = kernels.aligned(np.full(kernels.lanes, np.nan))
