@@ -201,10 +201,10 @@ typedef struct {
     void (*dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *rows,
                         const fastmlp_dropout *dropout, uint64_t step, void *out);
 
-    /* Batch normalization. Moments (2, n panels, V) of m rows of h: their mean and the sum of the
-     * squared distances from it, each row weighted by weights[its number] (NULL: 1); returns the sum
-     * of weights. combine: mean and variance of all from the moments of n parts and their weights.
-     * running_average: average += momentum (now - average). */
+    /* Batch normalization. Moments (2, n panels, V) of m rows of h: their mean and variance, each row
+     * weighted by weights[its number] (NULL: 1); returns the sum of weights. combine: the moments of
+     * all from those of n parts and their weights. running_average: average += momentum (now -
+     * average). */
     double (*moments)(size_t m, size_t n_panels, const intptr_t *rows, const double *weights,
                       const void *h, size_t panel, void *moments);
     void (*combine_moments)(size_t n, size_t n_panels, const double *weights, const void *parts,

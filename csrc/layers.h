@@ -112,22 +112,24 @@ INLINE vec NAME(inverse_deviation)(vec variance) {
 
 static double NAME(moments)(size_t m, size_t n_panels, const intptr_t *rows, const double *weights,
                             const void *h_, size_t panel, void *moments) {
-    real *mean = moments, *squares = mean + n_panels * V;
+    real *mean = moments, *variance = mean + n_panels * V;
     double total = 0;
     for (size_t i = 0; i < m; i++)
         total += weights ? weights[rows[i]] : 1;
-    const real share = total > 0 ? (real)(1 / total) : R(0);
+    /* a row's weight in the mean, for the weight itself may be zero in float */
+    const double share = total > 0 ? 1 / total : 0;
+    const real all = weights ? R(1) : (real)share;
     for (size_t p = 0; p < n_panels; p++) {
         const real *h = (const real *)h_ + p * panel;
-        vec sum = {0}, square = {0};
+        vec sum = {0}, squares = {0};
         for (size_t i = 0; i < m; i++)
-            sum += (weights ? (real)weights[rows[i]] : R(1)) * load(h + i * V);
-        sum *= share;
+            sum += (weights ? (real)(weights[rows[i]] * share) : R(1)) * load(h + i * V);
+        sum *= all;
         for (size_t i = 0; i < m; i++) {
             const vec x = load(h + i * V) - sum;
-            square += (weights ? (real)weights[rows[i]] : R(1)) * (x * x);
+            squares += (weights ? (real)(weights[rows[i]] * share) : R(1)) * (x * x);
         }
-        store(mean + p * V, sum), store(squares + p * V, square);
+        store(mean + p * V, sum), store(variance + p * V, squares * all);
     }
     return total;
 }
@@ -141,17 +143,17 @@ static void NAME(combine_moments)(size_t n, size_t n_panels, const double *weigh
     double total = 0;
     for (size_t u = 0; u < n; u++)
         total += weights[u];
-    const real share = total > 0 ? (real)(1 / total) : R(0);
+    const double share = total > 0 ? 1 / total : 0;
     for (size_t at = 0; at < n_panels * V; at += V) {
         vec sum = {0}, squares = {0};
         for (size_t u = 0; u < n; u++)
-            sum += (real)weights[u] * load(parts + 2 * u * n_panels * V + at);
-        sum *= share;
+            sum += (real)(weights[u] * share) * load(parts + 2 * u * n_panels * V + at);
         for (size_t u = 0; u < n; u++) {
             const vec x = load(parts + 2 * u * n_panels * V + at) - sum;
-            squares += load(parts + (2 * u + 1) * n_panels * V + at) + (real)weights[u] * (x * x);
+            const vec own = load(parts + (2 * u + 1) * n_panels * V + at);
+            squares += (real)(weights[u] * share) * (own + x * x);
         }
-        store(mean + at, sum), store(variance + at, squares * share);
+        store(mean + at, sum), store(variance + at, squares);
     }
 }
 

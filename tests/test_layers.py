@@ -94,8 +94,8 @@ def test_moments(kernels, weighted):
             arguments = rows[some].copy(), weights, kernels.panels(h[some]), m * kernels.lanes
             totals[part] = kernels.call("moments", m, panels, *arguments, parts[part])
             mean = np.average(wide(h[some]), weights=w[some], axis=0)
-            squares = (w[some, None] * (wide(h[some]) - mean) ** 2).sum(axis=0)
-            for found, expected in zip(parts[part], (mean, squares), strict=True):
+            variance = np.average((wide(h[some]) - mean) ** 2, weights=w[some], axis=0)
+            for found, expected in zip(parts[part], (mean, variance), strict=True):
                 found = found.reshape(-1)[:n]
                 assert_near(kernels, found, expected.astype(float), terms=40 * m)
             np.testing.assert_allclose(totals[part], w[some].sum())
@@ -245,9 +245,9 @@ def start_of(units, normalization, dtype=np.float64, seed=1):
 
 def slope_and_differences(loss, n_outputs, h, draws, directions=4, **settings):
     """Directional derivatives of the loss by the trained parameters: by the gradient, and by
-    central differences over h and over half of it."""
+    central differences over h and over half of it. Frozen layers stay where they are."""
     units, X, y, weights = network_case(loss, n_outputs, seed=draws)
-    normalization = settings.get("normalization")
+    normalization, frozen = settings.get("normalization"), settings.get("frozen_layers", ())
     start = start_of(units, normalization, seed=draws + 1)
     network = Network(units, loss=loss, dtype=np.float64, **settings)
     dataset = Dataset(X, y, weights)
@@ -265,11 +265,16 @@ def slope_and_differences(loss, n_outputs, h, draws, directions=4, **settings):
         moved = iter([a + step * d for a, d in pairs])
         parameters = [[next(moved) for _ in arrays] for arrays in trained]
         network.set_parameters(*parameters, *start[len(trained) :])
-        penalty = sum((a**2).sum() for a in parameters[0]) * 0.15 / weights.sum()
+        squares = sum((a**2).sum() for i, a in enumerate(parameters[0]) if i not in frozen)
+        penalty = squares * 0.15 / weights.sum()
         return times * network.loss_and_gradient(dataset, 0.0, spare) + penalty
 
     for _ in range(directions):
-        direction = [rng.standard_normal(a.shape) for a in flat]
+        direction = [
+            rng.standard_normal(a.shape) * (i not in frozen)
+            for arrays in trained
+            for i, a in enumerate(arrays)
+        ]
         slope = sum((a * d).sum() for a, d in zip(flat, direction, strict=True))
         by_h, by_half = (
             (loss_at(step, direction) - loss_at(-step, direction)) / (2 * step)
@@ -307,15 +312,17 @@ def test_gradient_is_the_slope_of_the_loss(loss, activation, normalization, resi
 
 
 def plain_forward(parameters, X, activations, normalization, residual, training, factors=None):
-    """Outputs of the last layer's product; factors: dropout's, of the inputs and hidden layers."""
+    """Outputs of the last layer's product; training: whether batch normalization is by the batch's
+    moments, of all layers or of each; factors: dropout's, of the inputs and hidden layers."""
     coefs, intercepts, *more = parameters
     h = X if factors is None else X * factors[0]
+    training = np.broadcast_to(training, len(activations))
     for i, activation in enumerate(activations):
         z = h @ coefs[i] + intercepts[i]
         if normalization:
             axis = 0 if normalization == "batch" else 1
             mean, variance = z.mean(axis, keepdims=True), z.var(axis, keepdims=True)
-            if normalization == "batch" and not training:
+            if normalization == "batch" and not training[i]:
                 mean, variance = more[2][i], more[3][i]
             z = (z - mean) / np.sqrt(variance + EPSILON) * more[0][i] + more[1][i]
         out = FORWARD[activation](z)
@@ -485,6 +492,18 @@ def test_a_weight_of_two_is_a_row_twice(normalization):
         a.fit(X, y, sample_weight=weights)
         b = ours("multiclass", normalization=normalization, **params).fit(X[rows], y[rows])
     np.testing.assert_allclose(outputs(a, X), outputs(b, X), atol=1e-10)
+
+
+def test_rows_that_weigh_next_to_nothing(dtype):
+    """As many as have moments of their own, of a weight that is no number to float32."""
+    X, y = problem("multiclass", n_samples=200, dtype=dtype)
+    params = {"hidden_layer_sizes": (7,), "shuffle": False, "max_iter": 3, "random_state": 0}
+    found = []
+    for light in (0.0, 1e-50):
+        weights = np.repeat([light, 1.0], 100)
+        model = ours("multiclass", normalization="batch", **params)
+        found.append(outputs(model.fit(X, y, sample_weight=weights), X))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("feature", FEATURES)
