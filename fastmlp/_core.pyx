@@ -1186,7 +1186,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef uint64_t denormals = fastmlp_flush_denormals()
     cdef double low = run.cost / n_threads * thread, high = run.cost / n_threads * (thread + 1)
     cdef size_t chunk, batch, epoch, batch_begin, n_rows, n_units, row, m, i
-    cdef size_t first_block = 0, stop_block = 0, first_units = 0
+    cdef size_t first_block = 0, stop_block = 0, first_units
     cdef bint first, last, steps
     cdef fastmlp_step step
     cdef const Block *block
@@ -1223,8 +1223,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
 
         # rows; nobody looks at the parts of the blocks
         n_rows = cut_chunk(run, chunk, &order)
-        if first:
-            first_units = in_units(n_rows, ROW_BLOCK)
+        first_units = in_units(least(run.chunk_rows, <size_t>batch_rows), ROW_BLOCK)
         run.block_parts[thread].next, run.block_parts[thread].stop = first_block, stop_block
         n_units = row_units(run, n_rows, n_threads)
         turn = 0

@@ -430,6 +430,25 @@ def test_ways_agree(feature, monkeypatch):
         np.testing.assert_allclose(other, found[0], atol=1e-11)
 
 
+@pytest.mark.parametrize("normalization", [None, "layer"])
+def test_a_slice_of_a_pass_may_begin_within_a_batch(normalization, monkeypatch):
+    """As it does where a chunk is work enough for one."""
+    rng, units = np.random.RandomState(0), [300, 300, 300, 5]
+    dataset = Dataset(rng.standard_normal((600, 300)), rng.standard_normal((600, 5)))
+    start, found = start_of(units, normalization), []
+    monkeypatch.setattr(_network, "MIN_ROWS", 32)
+    for workspace in (2**30, 2**21):
+        monkeypatch.setattr(_network, "WORKSPACE_BYTES", workspace)
+        settings = {"loss": "squared_error", "dtype": np.float64, "normalization": normalization}
+        network = Network(units, activations=["tanh", "tanh"], **settings)
+        network.set_parameters(*start)
+        gradient = tuple([np.empty_like(a) for a in arrays] for arrays in start)
+        network.loss_and_gradient(dataset, 0.0, gradient)
+        found.append([a for arrays in gradient for a in arrays])
+    for whole, in_chunks in zip(*found, strict=True):
+        np.testing.assert_allclose(in_chunks, whole, atol=1e-12)
+
+
 def test_dropout_drops_at_its_rate_and_keeps_the_mean():
     factors = dropout_factors(0.3, np.arange(2000), 500, layer=1)
     assert abs((factors == 0).mean() - 0.3) < 5 * np.sqrt(0.21 / factors.size)
