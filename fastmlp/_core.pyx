@@ -497,7 +497,7 @@ cdef void gather_rows(
     const intptr_t *rows,       # IN  (m) row numbers
     size_t at,                  # first row of the workspace, a multiple of mr
     size_t m,
-    uint64_t number,            # of the batch, for dropout
+    uint64_t number,            # of steps taken, for dropout
     double *clock,
 ) noexcept nogil:
     cdef const fastmlp_kernels *k = run.kernels
@@ -1197,6 +1197,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
     cdef char *g_bias
     cdef size_t g_panel
     cdef double squares, weight, batch_rows
+    cdef uint64_t taken = run.n_steps   # as every thread counts them for itself
     cdef int turn
     cdef const intptr_t *order
     cdef const intptr_t *next_rows
@@ -1228,17 +1229,17 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         n_units = row_units(run, n_rows, n_threads)
         turn = 0
         if run.normalization == BATCH_NORMALIZATION:
-            batch_normalized_rows(run, order, n_rows, run.first_step + batch, weight, thread,
-                                  n_threads, scratch, clock)
+            batch_normalized_rows(run, order, n_rows, taken, weight, thread, n_threads, scratch,
+                                  clock)
             turn = n_threads
         while claim(run.row_parts, thread, n_threads, &turn, &i):
             row = share(n_rows, k.mr, i, n_units)
             m = share(n_rows, k.mr, i + 1, n_units) - row
             if run.n_shares:
                 add_share(run, i, order + row, m, <size_t>thread * run.thread_rows, not first,
-                          run.first_step + batch, run.row_losses + row // k.mr, scratch, clock)
+                          taken, run.row_losses + row // k.mr, scratch, clock)
             elif m:
-                forward_rows(run, order + row, row, m, run.first_step + batch, clock)
+                forward_rows(run, order + row, row, m, taken, clock)
                 differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
                                    clock)
                 backward_rows(run, row, m, i, not first, NULL, clock)
@@ -1251,8 +1252,8 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             deal(&run.row_parts[thread], row_units(run, m, n_threads), thread, n_threads)
         if steps:
             fastmlp_prepare_step(
-                run.optimizer, &run.settings, run.n_steps + 1,
-                run.rates[run.rate_stride * (run.n_steps - run.first_step)], weight, &step)
+                run.optimizer, &run.settings, taken + 1,
+                run.rates[run.rate_stride * (taken - run.first_step)], weight, &step)
         parts, later_parts = run.block_parts, run.later_parts
         turn = 0
         while claim(parts, thread, n_threads, &turn, &i):
@@ -1317,6 +1318,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             run.losses[epoch] += (
                 run.batch_loss + 0.5 * run.settings.alpha * squares) / weight * batch_rows
             run.n_steps += 1
+        taken += steps
     fastmlp_restore_denormals(denormals)
 
 

@@ -449,6 +449,17 @@ def test_a_slice_of_a_pass_may_begin_within_a_batch(normalization, monkeypatch):
         np.testing.assert_allclose(in_chunks, whole, atol=1e-12)
 
 
+def test_batches_that_weigh_nothing_leave_the_noise_as_it_was():
+    """What is dropped does not depend on how many epochs one call runs."""
+    X, y = problem("multiclass", n_samples=60)
+    weights = np.repeat([1.0, 0.0, 2.0], 20)
+    params = {"hidden_layer_sizes": (9,), "batch_size": 20, "shuffle": False, "max_iter": 4}
+    model = ours("multiclass", dropout=0.5, random_state=0, **params)
+    together = bits(model.fit(X, y, sample_weight=weights), X)
+    one_by_one = bits(model.set_params(verbose=True).fit(X, y, sample_weight=weights), X)
+    assert one_by_one == together
+
+
 def test_dropout_drops_at_its_rate_and_keeps_the_mean():
     factors = dropout_factors(0.3, np.arange(2000), 500, layer=1)
     assert abs((factors == 0).mean() - 0.3) < 5 * np.sqrt(0.21 / factors.size)
