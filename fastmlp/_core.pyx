@@ -746,6 +746,11 @@ cdef void backward_rows(
     fastmlp_lap(clock, DELTA)
 
 
+cdef inline bint takes_moments(const Run *run, size_t l) noexcept nogil:
+    # of the batch, to be normalized by them; a frozen layer is by its running averages
+    return l + 1 < run.n_layers and not run.layers[l].frozen
+
+
 cdef void batch_normalized_rows(
     Run *run,
     const intptr_t *order,      # IN  (n_rows) row numbers of the batch
@@ -758,8 +763,9 @@ cdef void batch_normalized_rows(
     double *clock,
 ) noexcept nogil:
     """A batch forward and back, layer by layer: each is normalized by moments of the whole batch,
-    so the threads meet at each, forward and back. The rows are cut into units that do not depend on
-    the number of threads, and the units' sums are added in order, by every thread for itself."""
+    so the threads meet at each that is not frozen, forward and back. The rows are cut into units
+    that do not depend on the number of threads, and the units' sums are added in order, by every
+    thread for itself."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t n_units = in_units(n_rows, ROW_BLOCK), real = k.real_size
     cdef size_t first = n_units * <size_t>thread // <size_t>n_threads
@@ -778,17 +784,18 @@ cdef void batch_normalized_rows(
             else:
                 finish_rows(run, l - 1, order + row, row, m, number, own)
             multiply_rows(run, l, order + row, row, m)
-            if l + 1 < run.n_layers:
+            if takes_moments(run, l):
                 here = row * k.lanes * real
                 run.unit_weights[l * n_units + unit] = k.moments(
                     m, layer.n_panels, order + row, run.samples.weights, layer.outputs + here,
                     run.stride, layer.row_moments + unit * size)
-            else:
+            elif l + 1 == run.n_layers:
                 fastmlp_lap(clock, FORWARD)
                 differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
                                    clock)
         fastmlp_lap(clock, FORWARD)
-        if l + 1 < run.n_layers:
+        own = NULL
+        if takes_moments(run, l):
             fastmlp_meet(&run.arrived, &run.meetings, n_threads)
             fastmlp_lap(clock, WAIT)
             own = layer.moments + <size_t>thread * size
@@ -800,9 +807,19 @@ cdef void batch_normalized_rows(
         for unit in range(first, stop):
             row = share(n_rows, k.mr, unit, n_units)
             m = share(n_rows, k.mr, unit + 1, n_units) - row
+            here = row * k.lanes * real
             delta_rows(run, l - 1, row, m)
-            normalize_deltas(run, l - 1, row, m, False, layer.row_sums + unit * size, layer.n_bias)
+            if layer.frozen:  # nothing that moves with the batch: its sums stay zero
+                k.normalize_delta(
+                    m, layer.n_panels, order + row, NULL, 1, layer.normalized + here,
+                    layer.variance, scale_of(run, layer), layer.sums, layer.deltas + here,
+                    run.stride)
+            else:
+                normalize_deltas(
+                    run, l - 1, row, m, False, layer.row_sums + unit * size, layer.n_bias)
         fastmlp_lap(clock, DELTA)
+        if layer.frozen:
+            continue
         fastmlp_meet(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
         own = layer.sums + <size_t>thread * size
@@ -1135,9 +1152,10 @@ cdef void average_moments(const Run *run) noexcept nogil:
     cdef size_t l
     for l in range(run.n_layers - 1):
         layer = &run.layers[l]
-        k.running_average(layer.n_bias, RUNNING_MOMENTUM, layer.moments, layer.mean)
-        k.running_average(layer.n_bias, RUNNING_MOMENTUM,
-                          layer.moments + layer.n_bias * k.real_size, layer.variance)
+        if takes_moments(run, l):
+            k.running_average(layer.n_bias, RUNNING_MOMENTUM, layer.moments, layer.mean)
+            k.running_average(layer.n_bias, RUNNING_MOMENTUM,
+                              layer.moments + layer.n_bias * k.real_size, layer.variance)
 
 
 cdef inline size_t cut_chunk(const Run *run, size_t chunk, const intptr_t **rows) noexcept nogil:

@@ -259,7 +259,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
     frozen_layers : array-like of int, default=()
         Layers of weights that are not trained, 0 being the first and -1 the
         output layer. Gradients are carried through them; they are not penalized
-        either. Not all of them.
+        either. With ``normalization='batch'`` they are normalized by their
+        running averages, which stay, in training too. Not all of them.
 
     stratify_validation : bool or None, default=None
         Whether the validation set that is split off has the classes in the

@@ -554,7 +554,7 @@ class Network:
             What each hidden layer puts out.
         deltas : list of ndarray of shape (n_samples, fan_out)
             For every layer the derivatives of the sum of the rows' losses, times their weights, by
-            the layer's pre-activations.
+            the layer's pre-activations; zero below the first that is trained, where none go.
         """
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, len(order), keep_gradient=True, in_one=True)
@@ -571,6 +571,8 @@ class Network:
                     rows = flat.reshape(layer.shape[0], -1, self._lanes).transpose(1, 0, 2)
                     rows = rows.reshape(-1, layer.n_bias)
                 found.append(rows[: len(order), : layer.fan_out].copy())
+        for unknown in deltas[: self._frozen.index(False)]:
+            unknown[:] = 0
         return activations[:-1], deltas  # the loss puts the last deltas where the outputs were
 
     def predict(self, dataset, rows):

@@ -16,7 +16,8 @@ _MOST_NUMBERS = 6
 _NAMES = ("coef", "intercept", "scale", "shift")  # of what is trained, in Network's order
 
 # What is set for the step: nothing random, nothing averaged, nothing printed. Layers are frozen
-# for the step alone: there are no deltas below the first layer that is trained.
+# for the step alone: there are no deltas below the first layer that is trained. But with batch
+# normalization a frozen layer does something else.
 _ONE_PLAIN_STEP = {
     "batch_size": "auto",
     "warm_start": False,
@@ -55,10 +56,12 @@ class TracedLayer:
         before; a residual layer adds ``a_below``.
     delta : ndarray of shape (n_samples, fan_out)
         Derivative of each sample's loss, times the sample's weight, by its z. In a hidden layer
-        ``delta_above @ coef_above.T * f'(z)``, and carried on through normalization.
+        ``delta_above @ coef_above.T * f'(z)``, and carried on through normalization. With batch
+        normalization, zero below the first layer that is trained.
     coef_gradient : ndarray of shape (fan_in, fan_out)
         ``(a_below.T @ delta + alpha * coef) / n_samples``; by the sum of the weights, if given. Of
-        what is clipped, or penalized by L1, before that.
+        what is clipped, or penalized by L1, before that. With batch normalization, zero in frozen
+        layers.
     intercept_gradient : ndarray of shape (fan_out,)
         ``delta.sum(axis=0) / n_samples``.
     scale_gradient, shift_gradient : ndarray of shape (fan_out,) or None
@@ -219,6 +222,8 @@ def trace_step(estimator, X, y, sample_weight=None):
     estimator._validate_params()
     _check(estimator)
     model = copy.deepcopy(estimator).set_params(**_ONE_PLAIN_STEP)
+    if model.normalization == "batch":
+        model.set_params(frozen_layers=estimator.frozen_layers)
     network, dataset, _, parameters, *_ = model._begin(
         X, y, sample_weight, incremental=hasattr(estimator, "coefs_")
     )

@@ -151,6 +151,17 @@ def test_frozen_layers_have_deltas_and_gradients_and_do_not_move():
         assert layer.coef_update.any() == layer.intercept_update.any() == (i > 0)
 
 
+def test_frozen_batch_normalization_is_shown_as_it_trains():
+    """By its running averages, so that gradients and updates belong together."""
+    X, y = problem("multiclass")
+    estimator = new("multiclass", frozen_layers=[0], normalization="batch", momentum=0)
+    frozen, *trained = trace_step(estimator, X, y).layers
+    assert not (frozen.delta.any() or frozen.coef_gradient.any() or frozen.coef_update.any())
+    for layer in trained:
+        np.testing.assert_allclose(layer.coef_update, -0.01 * layer.coef_gradient, atol=1e-15)
+        assert layer.delta.any()
+
+
 STEPS = [
     *({"solver": solver} for solver in _core.OPTIMIZERS),
     {"clip_norm": 1e-3},

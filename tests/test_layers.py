@@ -381,6 +381,7 @@ FEATURES = {
     "batch": {"normalization": "batch"},
     "layer": {"normalization": "layer"},
     "residual": {"residual": True, "activation": ["relu", "silu"]},
+    "frozen": {"normalization": "batch", "frozen_layers": [1]},
     "all": {
         **{"dropout": 0.2, "input_dropout": 0.1, "normalization": "batch"},
         **{"residual": True, "activation": ["mish", "relu"]},
@@ -534,6 +535,41 @@ def test_rows_that_weigh_next_to_nothing(dtype):
         model = ours("multiclass", normalization="batch", **params)
         found.append(outputs(model.fit(X, y, sample_weight=weights), X))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+def test_frozen_layers_keep_their_running_averages(dtype):
+    """And are normalized by them: in training as in prediction."""
+    units, X, y, _ = network_case("squared_error", 3, dtype=dtype)
+    start, order = start_of(units, "batch", dtype), np.arange(len(X))[np.newaxis]
+    settings = {"normalization": "batch", "residual": True, "optimizer": "adam"}
+    settings |= {"activations": ACTS, "loss": "squared_error", "dtype": dtype}
+    for frozen in ([0], [1], [0, 1], [0, 1, 2], [2, 3]):
+        network = Network(units, frozen_layers=frozen, **settings)
+        network.set_parameters(*start)
+        dataset = Dataset(X, y)
+        step = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+        network.train(dataset, order, len(X), alpha=0.0, step=step)
+        exact = [[a.astype(float) for a in arrays] for arrays in start]
+        hidden = plain_forward(exact, X, ACTS, "batch", True, [i not in frozen for i in range(3)])
+        loss = loss_value("squared_error", y, hidden)
+        np.testing.assert_allclose(network.loss_sums[0] / len(X), loss, rtol=1e-4)
+        after = start_of(units, "batch", dtype, seed=2)
+        network.get_parameters(*after)
+        for before, arrays in zip(start, after, strict=True):
+            for i, (then, now) in enumerate(zip(before, arrays, strict=True)):
+                assert (then == now).all() if i in frozen else (then != now).any()
+
+
+@pytest.mark.parametrize("frozen", [(0,), (1,), (2,), (0, 1, 2), (1, 3), (0, 2)], ids=str)
+@pytest.mark.parametrize("residual", [False, True])
+def test_gradient_through_frozen_layers_is_the_slope_of_the_loss(residual, frozen):
+    """Batch normalization does not move with the batch there."""
+    settings = {"activations": ["tanh", "gelu", "silu"], "normalization": "batch"}
+    settings |= {"residual": residual, "frozen_layers": frozen}
+    found = slope_and_differences("log_loss", 3, 1e-4, 0, **settings)
+    slope, by_h, by_half = found.T
+    np.testing.assert_allclose(slope, (4 * by_half - by_h) / 3, atol=1e-8)
+    assert np.abs(slope).min() > 1e-4
 
 
 @pytest.mark.parametrize("feature", FEATURES)
