@@ -2143,7 +2143,9 @@ cdef class Engine:
         self.run.samples = dataset.samples
         self.run.dropped = NULL
         if dataset.sparse and self.run.input_dropout.threshold:
-            self._dropped = np.empty_like(dataset._kept[0])  # the values, as the matrix has them
+            values = dataset._kept[0]
+            if self._dropped is None or self._dropped.nbytes != values.nbytes:
+                self._dropped = np.empty_like(values)
             self.run.dropped = address(self._dropped)
         self._read_settings(alpha, n_epochs * self.run.n_batches, **step)
 
