@@ -209,7 +209,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
         - 'batch' (Ioffe and Szegedy, 2015): by mean and variance of the batch,
           weighted if the samples are, in training, and by their running
-          averages (momentum 0.1) at prediction. Not for 'lbfgs'.
+          averages (momentum 0.1) at prediction. Not for 'lbfgs'. A batch is
+          then worked through in one piece: memory grows with it.
         - 'layer' (Ba, Kiros and Hinton, 2016): by mean and variance over the
           units of the layer, of each sample by itself.
 
