@@ -82,14 +82,14 @@ INLINE real NAME(exp)(real x) {
 
 /* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
 INLINE real NAME(hyperbolic_tangent)(real x) {
-    real y = __builtin_fabs(x) * 2;
+    real y = R(__builtin_fabs(x)) * 2;
     y = y > TANH_LIMIT ? TANH_LIMIT : y;
     real k, r;
     const real tail = NAME(reduced_exp)(y, &k, &r);
     const real scale = NAME(power_of_two)(k);
     const real e = (scale * r + (scale - R(1))) + scale * tail;
     const real s = e + R(2), lost = e < R(2) ? e - (s - R(2)) : R(2) - (s - e), q = e / s;
-    return __builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x); /* (1 - q) / 2 = 1 / s */
+    return R(__builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x)); /* (1 - q) / 2 = 1 / s */
 }
 
 /* exp(x) - 1, which keeps its digits near zero, for x <= 0 */
