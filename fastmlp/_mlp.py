@@ -459,7 +459,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = not (self.early_stopping and self.stratify_validation)
         return tags
 
 
@@ -613,6 +613,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         # As scikit-learn's, SGD with a tolerance this loose stops before it has learned much.
         loose = isinstance(self.tol, Real) and self.tol >= 0.01
         tags.regressor_tags.poor_score = self.solver == "sgd" and loose
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
         return tags
 
     @property
