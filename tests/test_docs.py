@@ -4,6 +4,7 @@ import doctest
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import sklearn.neural_network
 import fastmlp
 
 README = Path(__file__).parent.parent / "README.md"
-MODULES = ["fastmlp", "fastmlp._mlp", "fastmlp._training", "fastmlp._network", "fastmlp.inspection"]
+MODULES = [
+    "fastmlp",
+    *(f"fastmlp.{found.name}" for found in pkgutil.iter_modules(fastmlp.__path__)),
+]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PUBLIC = [fastmlp.MLPClassifier, fastmlp.MLPRegressor]
 
@@ -73,11 +77,11 @@ def test_every_parameter_and_attribute_is_documented(cls):
     for name in cls().get_params():
         assert re.search(rf"^ *{name} : ", text, re.M), name
     X, y = np.arange(8.0).reshape(4, 2), [0, 1, 0, 1]
-    for solver in ("adam", "lbfgs"):
-        model = cls(solver=solver, max_iter=2).fit(X, y)
+    for params in ({}, {"solver": "lbfgs"}, {"normalization": "batch"}):
+        model = cls(max_iter=2, **params).fit(X, y)
         for name in vars(model):
             if name.endswith("_") and not name.startswith("_"):
-                assert re.search(rf"^ *{name} : ", text, re.M), name
+                assert re.search(rf"^ *(\w+, )*{name}(, \w+)* : ", text, re.M), name
 
 
 @pytest.mark.parametrize("cls", PUBLIC)
@@ -85,3 +89,10 @@ def test_every_public_method_is_documented(cls):
     for name in dir(cls):
         if not name.startswith("_"):
             assert inspect.getdoc(getattr(cls, name)), name
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_methods_that_scikit_learn_lacks_have_an_example(cls):
+    own = {*dir(cls)} - {*dir(getattr(sklearn.neural_network, cls.__name__))}
+    for name in (name for name in own if not name.startswith("_")):
+        assert ">>>" in inspect.getdoc(inspect.getattr_static(cls, name)), name
