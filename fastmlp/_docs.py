@@ -91,17 +91,17 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Exponent of the 'invscaling' schedule.
 
     max_iter : int, default=200
-        Most epochs (passes over the training samples) that 'sgd' and 'adam'
-        run, most iterations of 'lbfgs'.
+        Most epochs (passes over the training samples), most iterations of
+        'lbfgs'.
 
     shuffle : bool, default=True
         Whether to visit the samples in a new random order in each epoch. Not
         used by 'lbfgs'.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the first weights, of the validation split and of the order of
-        samples, drawn in this sequence. An int gives the same result in every
-        run.
+        Source of the first weights, of the validation split, of a seed for
+        dropout and of the order of samples, drawn in this sequence. An int gives
+        the same result in every run.
 
     tol : float, default=1e-4
         Smallest change that counts as an improvement of the training loss, or
@@ -146,11 +146,12 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         'rmsprop', and of the momentum of 'lion'.
 
     epsilon : float, default=1e-8
-        Added to the root of the second moment, for numerical stability.
+        Added to the root of the second moment, for numerical stability. Not used
+        by 'sgd', 'lion', 'rprop' and 'lbfgs'.
 
     n_iter_no_change : int or np.inf, default=10
-        Number of epochs in a row without an improvement by `tol` that 'sgd' and
-        'adam' bear with.
+        Number of epochs in a row without an improvement by `tol` that are borne
+        with. Not used by 'lbfgs'.
 
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
@@ -331,7 +332,10 @@ class_weight : dict, list of dict, 'balanced' or None, default=None
         `sample_weight`; 1 for a class that is not named. 'balanced' is
         ``n_samples / (n_classes * np.bincount(y))``, with samples counted by
         their weights; `partial_fit` is not available then. A list has a dict
-        for each label of a multilabel y, whose weights are multiplied.
+        for each label of a multilabel y, whose weights are multiplied. Samples
+        that are split off for validation keep these weights, those of `X_val`
+        have `sample_weight_val` alone, as in
+        :class:`sklearn.ensemble.HistGradientBoostingClassifier`.
 
     loss : {'log_loss', 'focal', 'squared_error', 'hinge'}, default='log_loss'
         Loss to minimize:

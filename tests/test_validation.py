@@ -95,6 +95,26 @@ def test_a_given_set_is_as_good_as_the_same_split_off(kind, weighted, dtype):
     assert a.best_iteration_ == b.best_iteration_ > 0
 
 
+@pytest.mark.parametrize("scoring", [None, "loss", "neg_log_loss"])
+def test_class_weights_count_in_a_set_that_is_split_off_and_not_in_a_given_one(scoring):
+    X, y = problem("multiclass", N + N_VAL)
+    class_weight = {0: 2.0, 1: 0.5, 2: 1.0}
+    weights = np.array([2.0, 0.5, 1.0])[y]
+    splitter = PredefinedSplit(np.r_[np.full(N, -1), np.zeros(N_VAL)])
+    params = {"early_stopping": True, "scoring": scoring}
+    split = params | {"validation_fraction": splitter}
+    a = small("multiclass", class_weight=class_weight, **split).fit(X, y)
+    b = small("multiclass", **split).fit(X, y, weights)
+    assert bits(a, X) == bits(b, X)
+    held_out = {"X_val": X[N:], "y_val": y[N:]}
+    a = small("multiclass", class_weight=class_weight, **params).fit(X[:N], y[:N], **held_out)
+    b = small("multiclass", **params).fit(X[:N], y[:N], weights[:N], **held_out)
+    assert bits(a, X) == bits(b, X)
+    weighted = {**held_out, "sample_weight_val": weights[N:]}
+    b = small("multiclass", **params).fit(X[:N], y[:N], weights[:N], **weighted)
+    assert a.validation_scores_ != b.validation_scores_
+
+
 @pytest.mark.parametrize("container", ["csr", "csc"])
 def test_one_set_may_be_sparse_and_the_other_dense(container, dtype):
     X, y, X_val, y_val = two_sets("multiclass", dtype)
