@@ -591,6 +591,7 @@ class _BaseMLP(BaseEstimator):
             "history_",
             "_optimizer",
             "_no_improvement_count",
+            "_scored_by",
         ):
             vars(self).pop(name, None)
         self.n_iter_ = self.t_ = 0

@@ -54,6 +54,9 @@ class Progress:
         elif getattr(est, "validation_scores_", None) is None:
             est.validation_scores_, est.validation_loss_curve_ = [], []
             est.best_validation_score_ = -np.inf
+        elif est._scored_by != est.scoring:
+            est.best_validation_score_, est._no_improvement_count = -np.inf, 0
+        est._scored_by = est.scoring
         if self.by_score:
             est.best_loss_ = None
         elif getattr(est, "best_loss_", None) is None:
