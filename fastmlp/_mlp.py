@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
+    check_classification_targets,
     type_of_target,
     unique_labels,
 )
@@ -285,6 +286,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             if y.ndim != 2:
                 raise ValueError("y_val must be a multilabel indicator matrix, as y is.")
             return self._encoded(y)
+        check_classification_targets(y)
         labels = unique_labels(y)
         if y.ndim == 1 and len(np.setdiff1d(labels, self.classes_)):
             raise ValueError(
