@@ -599,7 +599,7 @@ class _BaseMLP(BaseEstimator):
     def _split(self, dataset, X, labels):
         """Rows to train on, and the Validation on the others."""
         binary = isinstance(self, ClassifierMixin) and self._label_binarizer.y_type_ == "binary"
-        train, held_out = split(self, dataset, labels, binary)
+        train, held_out = split(self, dataset, X, labels, binary)
         weights = None if dataset.sample_weight is None else dataset.sample_weight[held_out]
         return train, Validation(self, dataset, held_out, X, labels, weights)
 

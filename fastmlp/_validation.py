@@ -62,13 +62,15 @@ def _takes_weights(scorer):
     return "sample_weight" in inspect.signature(scorer).parameters
 
 
-def split(est, dataset, labels, binary):
+def split(est, dataset, X, labels, binary):
     """Rows to train on and rows to validate on, as `validation_fraction` says.
 
     Parameters
     ----------
     est : estimator
     dataset : Dataset
+    X : array-like
+        As the user gave it: what a splitter is given.
     labels : ndarray
         Targets as the user gave them.
     binary : bool
@@ -85,7 +87,7 @@ def split(est, dataset, labels, binary):
         validate on weigh nothing.
     """
     if hasattr(est.validation_fraction, "split"):
-        train, held_out = _first_split(est.validation_fraction, dataset.X, labels)
+        train, held_out = _first_split(est.validation_fraction, X, labels)
     else:
         train, held_out = train_test_split(
             np.arange(len(dataset), dtype=np.intp),
@@ -124,7 +126,6 @@ def _strata(est, labels, binary):
 
 def _first_split(splitter, X, labels):
     """The first split of a cross-validation splitter."""
-    n_samples = X.shape[0]
     try:
         train, held_out = next(iter(splitter.split(X, labels)))
     except StopIteration:
@@ -133,7 +134,7 @@ def _first_split(splitter, X, labels):
     for rows, name in zip(sets, ("training", "validation"), strict=True):
         if not len(rows):
             raise ValueError(f"The first split of validation_fraction leaves no {name} samples.")
-        if rows.min() < 0 or rows.max() >= n_samples:
+        if rows.min() < 0 or rows.max() >= len(labels):
             raise ValueError("The first split of validation_fraction names rows that X lacks.")
     if len(np.intersect1d(*sets)):
         raise ValueError(

@@ -179,6 +179,27 @@ def test_the_first_split_of_a_splitter(splitter, dtype):
     assert a.t_ == a.n_iter_ * len(train)
 
 
+def test_a_splitter_is_given_what_the_user_gave():
+    """One that knows a column, for example."""
+    X, y = problem("binary", N)
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    labels, seen = np.array(["no", "yes"])[y], []
+
+    class ByColumn(Splits):
+        def split(self, X, y=None, groups=None):
+            seen.append((X, y))
+            late = X["f0"].rank() > 40
+            yield np.flatnonzero(~late), np.flatnonzero(late)
+
+    small("binary", early_stopping=True, validation_fraction=ByColumn()).fit(frame, labels)
+    assert seen[0][0] is frame
+    np.testing.assert_array_equal(seen[0][1], labels)
+    for X_type in (list, sparse.csr_array, sparse.coo_array):
+        given = X.tolist() if X_type is list else X_type(X)
+        params = {"early_stopping": True, "validation_fraction": TimeSeriesSplit(3)}
+        small("binary", **params).fit(given, labels)
+
+
 @pytest.mark.parametrize(
     "splitter, message",
     [
@@ -348,6 +369,21 @@ def test_no_score_that_is_a_number_keeps_the_start():
     assert model.best_validation_score_ == -np.inf
 
 
+@pytest.mark.parametrize("restore", ["auto", False])
+def test_scores_of_different_measures_are_not_compared(restore):
+    """A warm start with another `scoring` begins to count anew."""
+    X, y, X_val, y_val = two_sets("binary", np.float64)
+    params = {"warm_start": True, "early_stopping": True, "restore_best_weights": restore}
+    model = small("binary", learning_rate_init=1e-3, **params)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.best_validation_score_ > 0
+    model.set_params(scoring="loss", max_iter=20, n_iter_no_change=5)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.n_iter_ == 20
+    assert model.best_validation_score_ == max(model.validation_scores_[6:]) < 0
+    assert model.best_iteration_ == 7 + np.argmax(model.validation_scores_[6:])
+
+
 BAD_SCORERS = {
     "no number": (lambda *_: "good", "scoring must return a number, got 'good'"),
     "none": (lambda *_: None, "scoring must return a number, got None"),
@@ -453,6 +489,7 @@ def test_validation_data_that_is_refused(kind, name, dtype):
         ("binary", np.full(N_VAL, 7), "`y_val` has classes not in `self.classes_`"),
         ("multiclass", np.full(N_VAL, 3), "`y_val` has classes not in `self.classes_`"),
         ("multiclass", np.ones((N_VAL, 3), int), "not fitted with multilabel input"),
+        ("multiclass", np.linspace(0, 1, N_VAL), "Unknown label type: continuous"),
         ("multilabel", np.ones((N_VAL, 2), int), "mismatch"),
         ("multilabel", np.arange(N_VAL) % 2, "y_val must be a multilabel indicator matrix"),
         ("squared", np.ones((N_VAL, 2)), "y_val has 2 outputs, but y has 1"),
