@@ -613,7 +613,7 @@ class Network:
         engine = next(iter(self._engines.values()))
         loss, outputs = engine.evaluate(dataset, rows, self.averaged)
         weights = dataset.sample_weight
-        return loss / (len(rows) if weights is None else weights[rows].sum()), outputs
+        return loss / (len(rows) if weights is None else float(weights[rows].sum())), outputs
 
 
 def members(parameters):

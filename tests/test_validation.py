@@ -68,6 +68,7 @@ def test_a_given_set_is_measured_after_each_epoch(kind, container, weighted, dty
     assert model.history_["validation_score"] == model.validation_scores_
     assert model.history_["validation_loss"] == model.validation_loss_curve_
     assert model.best_validation_score_ == max(model.validation_scores_)
+    assert {type(x) for curve in model.history_.values() for x in curve} == {float}
     assert model.best_iteration_ == 1 + np.argmax(model.validation_scores_)
     tolerance = 1e-4 if dtype == np.float32 else 1e-12
     for epoch in (1, 4):
