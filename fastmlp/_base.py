@@ -362,7 +362,7 @@ class _BaseMLP(BaseEstimator):
         return X, y, sample_weight
 
     def _check_record(self):
-        if self.record is not None and not set(self.record) <= set(RECORDS):
+        if self.record is not None and not all(name in RECORDS for name in self.record):
             raise InvalidParameterError(
                 f"The 'record' parameter of {type(self).__name__} must be a set of names among"
                 f" {set(RECORDS)} or None. Got {self.record!r} instead."

@@ -325,7 +325,7 @@ def test_nothing_else_warns():
     assert not complaints(record=None, init="normal")[1]
 
 
-@pytest.mark.parametrize("value", [{"norms"}, {"weights", "bias"}, ["gradient"]])
+@pytest.mark.parametrize("value", [{"norms"}, {"weights", "bias"}, ["gradient"], [["gradients"]]])
 def test_records_that_do_not_exist(value):
     X, y = problem("multiclass")
     with pytest.raises(ValueError, match="'record' parameter of MLPClassifier must be a set"):
