@@ -1,11 +1,13 @@
 """Bad input is refused with scikit-learn's errors and words, and changes nothing."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.model_selection import ShuffleSplit
 
 from problems import bits, ours, problem, sample_weights, theirs
 
@@ -118,6 +120,51 @@ def test_a_refused_call_leaves_the_model_as_it_was(kind, name, method, dtype):
     assert bits(model, X) == before
     expected = bits(twin.partial_fit(X, y), X)
     assert bits(model.partial_fit(X, y), X) == expected
+
+
+REFUSED = [  # one for each place where parameters are looked at together
+    {"record": {"norms"}},
+    {"record": {"weights"}, "n_estimators": 2},
+    {"solver": "lbfgs", "clip_norm": 1.0},
+    {"solver": "rprop", "batch_size": 5},
+    {"learning_rate": lambda t: -t},
+    {"stratify_validation": True, "validation_fraction": ShuffleSplit(1)},
+    {"label_smoothing": 0.1, "loss": "focal"},
+    {"loss": "focal", "loss_params": {"gamma": -1}},
+    {"class_weight": {7: 1}},
+    {"activation": ["relu"]},
+    {"dropout": [0.1]},
+    {"residual": True},
+    {"frozen_layers": [3]},
+    {"scoring": "neg_log_loss", "loss": "hinge"},
+    {"scoring": lambda *_: "good"},
+    {"validation_fraction": 0.01},
+    {"n_threads": 0},
+]
+REFUSED_FRESH = [{"init": ([], [])}, {"init": lambda *shape: np.ones(shape[:2]), "n_estimators": 2}]
+REFUSED_WARM = [{"normalization": "layer"}, {"n_estimators": 2}, {"hidden_layer_sizes": (6,)}]
+
+
+@pytest.mark.parametrize(
+    "warm_start, params",
+    [
+        *((warm_start, params) for warm_start in (False, True) for params in REFUSED),
+        *((False, params) for params in REFUSED_FRESH),
+        *((True, params) for params in REFUSED_WARM),
+    ],
+)
+def test_parameters_that_are_refused_leave_the_model_as_it_was(warm_start, params):
+    def fitted():
+        names = vars(model).keys() - model.get_params().keys()
+        return pickle.dumps({name: vars(model)[name] for name in sorted(names)})
+
+    X, y = data("binary")
+    settings = {"early_stopping": True, "warm_start": warm_start, "max_iter": 3}
+    model = ours("binary", hidden_layer_sizes=(5, 6), random_state=0, **settings).fit(X, y)
+    before = fitted()
+    with pytest.raises((ValueError, AttributeError)):
+        model.set_params(**params).fit(X, y)
+    assert fitted() == before
 
 
 @pytest.mark.parametrize("width", [1, F - 1, F + 1, 3 * F])
