@@ -203,8 +203,8 @@ class _BaseMLP(BaseEstimator):
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set. It is measured after each epoch, with
             or without `early_stopping`, and nothing is split off X. In a
-            pipeline, ``Pipeline(..., transform_input=["X_val"])`` transforms it
-            as X.
+            pipeline, with metadata routing enabled and requested,
+            ``Pipeline(..., transform_input=["X_val"])`` transforms it as X.
 
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Its targets.

@@ -249,9 +249,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - a pair (a tuple) of lists of arrays ``(coefs, intercepts)``;
         - a fitted MLPClassifier or MLPRegressor, scikit-learn's or these: its
           layers are copied where they have the shape of the layer of the same
-          number, the others are drawn as by 'auto' (transfer learning; see
-          `frozen_layers`). Cloning, as a grid search does, would unfit it: put
-          it in a :class:`sklearn.frozen.FrozenEstimator` there.
+          number, the others are drawn as by 'auto', with a warning if all are
+          (transfer learning; see `frozen_layers`). Cloning, as a grid search
+          does, would unfit it: put it in a
+          :class:`sklearn.frozen.FrozenEstimator` there.
 
         Not used where `warm_start` or `partial_fit` go on from weights.
 

@@ -1,5 +1,6 @@
 """The weights that training starts from."""
 
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -151,12 +152,18 @@ def _transfer(source, parameters):
             "init must be a single fitted network, MLPClassifier or MLPRegressor (where it is"
             f" cloned, in a FrozenEstimator); got {source!r}."
         )
+    copied = 0
     for i, (own, coef, intercept) in enumerate(zip(parameters[0], *lists[:2], strict=False)):
         if coef.shape != own.shape or np.shape(intercept) != own.shape[1:]:
             continue
+        copied += 1
         for name, arrays, given in zip(PARAMETERS, parameters, lists, strict=False):
             if i < min(len(arrays), len(given)):
                 arrays[i] = _checked(given[i], arrays[i].shape, f"{name}[{i}] of init")
+    if not copied:
+        warnings.warn(
+            "No layer of init has the shape of the layer of the same number: all are drawn."
+        )
 
 
 def _checked(array, shape, name):

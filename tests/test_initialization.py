@@ -150,6 +150,16 @@ def test_layers_of_other_shapes_are_drawn():
         np.testing.assert_allclose(coefs[i], auto[i], atol=1e-6)
 
 
+def test_a_network_of_which_nothing_can_be_copied():
+    X, y = problem("squared")
+    fitted = MLPRegressor(hidden_layer_sizes=(7,), max_iter=3, random_state=1).fit(X, y)
+    params = {"max_iter": 2, "random_state": 0}
+    with pytest.warns(UserWarning, match="No layer of init has the shape"):
+        model = MLPRegressor(hidden_layer_sizes=(6,), init=fitted, **params).fit(X, y)
+    auto = MLPRegressor(hidden_layer_sizes=(6,), **params).fit(X, y)
+    assert bits(model, X) == bits(auto, X)
+
+
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
 def test_normalization_is_transferred(normalization, dtype):
     X, y = problem("multiclass", dtype=dtype)
