@@ -1,4 +1,4 @@
-"""What the two estimators share: parameters, checks, fit, partial_fit, the network's outputs.
+"""What the two estimators share: fit, partial_fit, the outputs of the network.
 
 The arithmetic is in _network, the training loops in _training. Between calls the only truth is
 `coefs_` and `intercepts_`: ordinary arrays that belong to the estimator, which users and pickles
@@ -8,32 +8,22 @@ may change.
 import functools
 import warnings
 from contextlib import contextmanager
-from itertools import pairwise
-from numbers import Integral, Real
 from operator import index
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    InvalidParameterError,
-    Options,
-    StrOptions,
-)
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
     validate_data,
 )
 
+from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
 from ._core import (
     ACTIVATIONS,
-    DECAYING,
     NORMALIZATIONS,
     OPTIMIZERS,
     OUT_ACTIVATIONS,
@@ -42,10 +32,9 @@ from ._core import (
     Parameters,
     predict,
 )
-from ._history import RECORDS, History, Monitor
-from ._initialization import INITIALIZATIONS, initial_parameters
+from ._history import History, Monitor
+from ._initialization import initial_parameters
 from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
-from ._optimizer import SCHEDULES, rate_factors
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
 from ._validation import Validation, check, split
 from ._version import __version__
@@ -102,71 +91,7 @@ class _BaseMLP(BaseEstimator):
     and the property `_training_loss`, known once y is encoded.
     """
 
-    _parameter_constraints: dict = {
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
-        "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", *SCHEDULES}), callable],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [
-            Interval(Real, 0, 1, closed="left"),
-            HasMethods(["split", "get_n_splits"]),
-        ],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "n_threads": [
-            None,
-            Interval(Integral, None, -1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "loss_params": [dict, None],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "input_dropout": [Interval(Real, 0, 1, closed="left")],
-        "normalization": [StrOptions({"batch", "layer"}), None],
-        "residual": ["boolean"],
-        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "clip_value": [Interval(Real, 0, None, closed="neither"), None],
-        "warmup": [Interval(Real, 0, 1, closed="left")],
-        "init": [StrOptions({"auto", *INITIALIZATIONS}), callable, tuple, HasMethods("fit")],
-        "init_scale": [Interval(Real, 0, None, closed="neither")],
-        "frozen_layers": ["array-like"],
-        "stratify_validation": ["boolean", None],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-        "restore_best_weights": [StrOptions({"auto"}), "boolean"],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "average_weights": [StrOptions({"ema", "swa"}), None],
-        "record": [set, list, tuple, None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
-    }
-
+    _parameter_constraints: dict = CONSTRAINTS
     _doc_link_module = "fastmlp"
     _doc_link_template = "https://github.com/fastmlp/fastmlp"
 
@@ -240,9 +165,7 @@ class _BaseMLP(BaseEstimator):
         """All that comes before the training, and may be refused; returns what it works on."""
         with _unchanged_on_error(self):
             check(self, *held_out)
-            self._check_record()
-            self._check_ensemble()
-            self._check_solver()
+            check_together(self)
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             given = X
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
@@ -252,7 +175,7 @@ class _BaseMLP(BaseEstimator):
             sample_weight = self._weigh_classes(y, sample_weight)
             layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
             activations = self._activations(len(layer_units) - 1)
-            dropout = self._check_layers(layer_units)
+            dropout = dropout_rates(self, layer_units)
             loss = self._training_loss
             self._random_state = check_random_state(self.random_state)
             if fresh:
@@ -268,7 +191,7 @@ class _BaseMLP(BaseEstimator):
                     )
                     for _ in range(self.n_estimators)
                 ]
-                self._check_drawn(drawn)
+                check_drawn(self, drawn)
                 parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
                 self._forget_training()
             else:
@@ -299,7 +222,7 @@ class _BaseMLP(BaseEstimator):
                 residual=self.residual,
                 dropout=dropout,
                 seed=int.from_bytes(self._random_state.bytes(8), "little") if any(dropout) else 0,
-                frozen_layers=self._frozen(len(activations)),
+                frozen_layers=frozen_layers(self, len(activations)),
                 average=self.average_weights is not None,
             )
             network.set_parameters(*parameters)
@@ -361,17 +284,6 @@ class _BaseMLP(BaseEstimator):
             y = column_or_1d(y, warn=True)
         return X, y, sample_weight
 
-    def _check_record(self):
-        if self.record is not None and not all(name in RECORDS for name in self.record):
-            raise InvalidParameterError(
-                f"The 'record' parameter of {type(self).__name__} must be a set of names among"
-                f" {set(RECORDS)} or None. Got {self.record!r} instead."
-            )
-        if self.record and self.n_estimators > 1:
-            raise ValueError(
-                "record looks into a single network; got n_estimators=%d." % self.n_estimators
-            )
-
     @property
     def _out_activation(self):
         return OUT_ACTIVATIONS[self._training_loss]
@@ -379,74 +291,6 @@ class _BaseMLP(BaseEstimator):
     def _weigh_classes(self, y, sample_weight):
         """The weights of the samples, of encoded y, with those of their classes."""
         return sample_weight
-
-    def _check_ensemble(self):
-        if self.n_estimators > 1 and self.solver not in OPTIMIZERS:
-            raise ValueError(
-                f"solver={self.solver!r} trains a single network, because its line search would"
-                f" find one step size for all of them; got n_estimators={self.n_estimators}."
-            )
-
-    def _check_drawn(self, drawn):
-        """Refuse networks that are equal: on the same batches they would stay so."""
-        first, *others = (coefs for coefs, *_ in drawn)
-        if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
-            raise ValueError(
-                f"init gives all networks the same weights; got n_estimators={self.n_estimators}."
-            )
-
-    def _check_solver(self):
-        """Refuse settings that make no sense with the solver."""
-        solver, asked = self.solver, set()
-        if callable(self.learning_rate) or self.learning_rate in SCHEDULES:
-            asked.add("learning_rate")
-        asked |= {name for name in ("l1_ratio", "warmup") if getattr(self, name) > 0}
-        for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
-            if getattr(self, name) is not None:
-                asked.add(name)
-        reasons = {
-            "lbfgs": ("it is no method of steps with a learning rate", asked),
-            "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
-            "rprop": (
-                "it sets the size of its steps by itself",
-                asked & {"l1_ratio", "learning_rate", "warmup"},
-            ),
-        }
-        reason, refused = reasons.get(solver, ("", ()))
-        if refused:
-            name = min(refused)
-            raise ValueError(
-                f"{name}={getattr(self, name)!r} cannot be used with solver={solver!r}: {reason}."
-            )
-        if self.weight_decay is not None and solver not in DECAYING:
-            raise ValueError(
-                f"weight_decay is only for solver={' and '.join(map(repr, DECAYING))}, got"
-                f" solver={solver!r}; use alpha."
-            )
-        if self.average_weights == "swa" and self.normalization == "batch":
-            raise ValueError(
-                "average_weights='swa' cannot be used with normalization='batch': the running"
-                " statistics would not be those of the averaged weights."
-            )
-        if "learning_rate" in asked:
-            rate_factors(self, np.linspace(0, 1, 101))
-
-    def _frozen(self, n_layers):
-        """The layers that are not trained, from 0."""
-        layers = np.asarray(self.frozen_layers)
-        if layers.ndim != 1 or (len(layers) and layers.dtype.kind not in "iu"):
-            raise ValueError(
-                f"frozen_layers must be a list of layer numbers, got {self.frozen_layers!r}."
-            )
-        if not all(-n_layers <= i < n_layers for i in layers):
-            raise ValueError(
-                f"frozen_layers must be between {-n_layers} and {n_layers - 1}, for the network has"
-                f" {n_layers} layers of weights; got {self.frozen_layers!r}."
-            )
-        frozen = {int(i) % n_layers for i in layers}
-        if len(frozen) == n_layers:
-            raise ValueError("frozen_layers names every layer: nothing would be trained.")
-        return frozen
 
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes
@@ -469,35 +313,6 @@ class _BaseMLP(BaseEstimator):
                 f" the {n_layers - 1} hidden layers, got {self.activation!r}."
             )
         return activations
-
-    def _check_layers(self, layer_units):
-        """Check what the layers do beside their products; return the rates of dropout, of the
-        inputs and of each hidden layer."""
-        n_hidden_layers = len(layer_units) - 2
-        rates = [self.dropout] * n_hidden_layers if isinstance(self.dropout, Real) else self.dropout
-        rates = [self.input_dropout, *rates]
-        if len(rates) != n_hidden_layers + 1 or not all(
-            isinstance(rate, Real) and 0 <= rate < 1 for rate in rates
-        ):
-            raise ValueError(
-                "dropout must be a number in [0, 1), or a list of one for each of the"
-                f" {n_hidden_layers} hidden layers, got {self.dropout!r}."
-            )
-        if self.residual and not any(a == b for a, b in pairwise(layer_units[1:-1])):
-            raise ValueError(
-                "residual=True needs a hidden layer that is as wide as the one below it, got"
-                f" hidden_layer_sizes={self.hidden_layer_sizes!r}."
-            )
-        if self.normalization is not None and n_hidden_layers == 0:
-            raise ValueError(
-                f"normalization={self.normalization!r} needs a hidden layer; there is none."
-            )
-        if self.solver == "lbfgs" and (any(rates) or self.normalization == "batch"):
-            raise ValueError(
-                "solver='lbfgs' needs a loss that is the same in every evaluation: it does not go"
-                " with dropout, input_dropout or normalization='batch'."
-            )
-        return rates if any(rates) else ()
 
     def _computing_dtype(self, X, fresh):
         if self.dtype != "auto":

@@ -1,0 +1,206 @@
+"""What the parameters of both estimators may be: each by itself, and together."""
+
+from itertools import pairwise
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
+
+from ._core import ACTIVATIONS, DECAYING, OPTIMIZERS
+from ._history import RECORDS
+from ._initialization import INITIALIZATIONS
+from ._optimizer import SCHEDULES, rate_factors
+
+# Name -> what it may be, as scikit-learn's validate_parameter_constraints takes it.
+CONSTRAINTS = {
+    "hidden_layer_sizes": [
+        "array-like",
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+    "solver": [StrOptions({"lbfgs", *OPTIMIZERS})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", *SCHEDULES}), callable],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [
+        Interval(Real, 0, 1, closed="left"),
+        HasMethods(["split", "get_n_splits"]),
+    ],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [
+        Interval(Integral, 1, None, closed="left"),
+        Options(Real, {np.inf}),
+    ],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "n_threads": [
+        None,
+        Interval(Integral, None, -1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "loss_params": [dict, None],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+    "input_dropout": [Interval(Real, 0, 1, closed="left")],
+    "normalization": [StrOptions({"batch", "layer"}), None],
+    "residual": ["boolean"],
+    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+    "clip_value": [Interval(Real, 0, None, closed="neither"), None],
+    "warmup": [Interval(Real, 0, 1, closed="left")],
+    "init": [StrOptions({"auto", *INITIALIZATIONS}), callable, tuple, HasMethods("fit")],
+    "init_scale": [Interval(Real, 0, None, closed="neither")],
+    "frozen_layers": ["array-like"],
+    "stratify_validation": ["boolean", None],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+    "restore_best_weights": [StrOptions({"auto"}), "boolean"],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "average_weights": [StrOptions({"ema", "swa"}), None],
+    "record": [set, list, tuple, None],
+    "n_estimators": [Interval(Integral, 1, None, closed="left")],
+}
+
+
+def check_together(est):
+    """Refuse parameters that do not go together, whatever the data."""
+    _check_record(est)
+    _check_ensemble(est)
+    _check_solver(est)
+
+
+def _check_record(est):
+    if est.record is not None and not all(name in RECORDS for name in est.record):
+        raise InvalidParameterError(
+            f"The 'record' parameter of {type(est).__name__} must be a set of names among"
+            f" {set(RECORDS)} or None. Got {est.record!r} instead."
+        )
+    if est.record and est.n_estimators > 1:
+        raise ValueError(
+            "record looks into a single network; got n_estimators=%d." % est.n_estimators
+        )
+
+
+def _check_ensemble(est):
+    if est.n_estimators > 1 and est.solver not in OPTIMIZERS:
+        raise ValueError(
+            f"solver={est.solver!r} trains a single network, because its line search would"
+            f" find one step size for all of them; got n_estimators={est.n_estimators}."
+        )
+
+
+def _check_solver(est):
+    """Refuse settings that make no sense with the solver."""
+    solver, asked = est.solver, set()
+    if callable(est.learning_rate) or est.learning_rate in SCHEDULES:
+        asked.add("learning_rate")
+    asked |= {name for name in ("l1_ratio", "warmup") if getattr(est, name) > 0}
+    for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
+        if getattr(est, name) is not None:
+            asked.add(name)
+    reasons = {
+        "lbfgs": ("it is no method of steps with a learning rate", asked),
+        "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
+        "rprop": (
+            "it sets the size of its steps by itself",
+            asked & {"l1_ratio", "learning_rate", "warmup"},
+        ),
+    }
+    reason, refused = reasons.get(solver, ("", ()))
+    if refused:
+        name = min(refused)
+        raise ValueError(
+            f"{name}={getattr(est, name)!r} cannot be used with solver={solver!r}: {reason}."
+        )
+    if est.weight_decay is not None and solver not in DECAYING:
+        raise ValueError(
+            f"weight_decay is only for solver={' and '.join(map(repr, DECAYING))}, got"
+            f" solver={solver!r}; use alpha."
+        )
+    if est.average_weights == "swa" and est.normalization == "batch":
+        raise ValueError(
+            "average_weights='swa' cannot be used with normalization='batch': the running"
+            " statistics would not be those of the averaged weights."
+        )
+    if "learning_rate" in asked:
+        rate_factors(est, np.linspace(0, 1, 101))
+
+
+def dropout_rates(est, layer_units):
+    """Check what the layers do beside their products; return the rates of dropout, of the
+    inputs and of each hidden layer."""
+    n_hidden_layers = len(layer_units) - 2
+    rates = [est.dropout] * n_hidden_layers if isinstance(est.dropout, Real) else est.dropout
+    rates = [est.input_dropout, *rates]
+    if len(rates) != n_hidden_layers + 1 or not all(
+        isinstance(rate, Real) and 0 <= rate < 1 for rate in rates
+    ):
+        raise ValueError(
+            "dropout must be a number in [0, 1), or a list of one for each of the"
+            f" {n_hidden_layers} hidden layers, got {est.dropout!r}."
+        )
+    if est.residual and not any(a == b for a, b in pairwise(layer_units[1:-1])):
+        raise ValueError(
+            "residual=True needs a hidden layer that is as wide as the one below it, got"
+            f" hidden_layer_sizes={est.hidden_layer_sizes!r}."
+        )
+    if est.normalization is not None and n_hidden_layers == 0:
+        raise ValueError(
+            f"normalization={est.normalization!r} needs a hidden layer; there is none."
+        )
+    if est.solver == "lbfgs" and (any(rates) or est.normalization == "batch"):
+        raise ValueError(
+            "solver='lbfgs' needs a loss that is the same in every evaluation: it does not go"
+            " with dropout, input_dropout or normalization='batch'."
+        )
+    return rates if any(rates) else ()
+
+
+def frozen_layers(est, n_layers):
+    """The layers that are not trained, from 0."""
+    layers = np.asarray(est.frozen_layers)
+    if layers.ndim != 1 or (len(layers) and layers.dtype.kind not in "iu"):
+        raise ValueError(
+            f"frozen_layers must be a list of layer numbers, got {est.frozen_layers!r}."
+        )
+    if not all(-n_layers <= i < n_layers for i in layers):
+        raise ValueError(
+            f"frozen_layers must be between {-n_layers} and {n_layers - 1}, for the network has"
+            f" {n_layers} layers of weights; got {est.frozen_layers!r}."
+        )
+    frozen = {int(i) % n_layers for i in layers}
+    if len(frozen) == n_layers:
+        raise ValueError("frozen_layers names every layer: nothing would be trained.")
+    return frozen
+
+
+def check_drawn(est, drawn):
+    """Refuse networks that are equal: on the same batches they would stay so."""
+    first, *others = (coefs for coefs, *_ in drawn)
+    if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
+        raise ValueError(
+            f"init gives all networks the same weights; got n_estimators={est.n_estimators}."
+        )
