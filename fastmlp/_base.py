@@ -188,6 +188,7 @@ class _BaseMLP(BaseEstimator):
                         self.init,
                         self.init_scale,
                         self.normalization,
+                        getattr(self, "classes_", None),
                     )
                     for _ in range(self.n_estimators)
                 ]
@@ -230,6 +231,11 @@ class _BaseMLP(BaseEstimator):
             batch_size = len(order)
             if stochastic:
                 batch_size = clipped_batch_size(self.solver, self.batch_size, len(order))
+            if self.normalization == "batch" and batch_size == 1:
+                raise ValueError(
+                    "normalization='batch' needs batches of more than one sample, got"
+                    f" batch_size={self.batch_size!r} and n_samples={len(order)}."
+                )
             whole_gradient = not stochastic or self.clip_norm is not None
             network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
             self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs

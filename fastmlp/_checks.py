@@ -72,7 +72,7 @@ CONSTRAINTS = {
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_value": [Interval(Real, 0, None, closed="neither"), None],
     "warmup": [Interval(Real, 0, 1, closed="left")],
-    "init": [StrOptions({"auto", *INITIALIZATIONS}), callable, tuple, HasMethods("fit")],
+    "init": [StrOptions({"auto", *INITIALIZATIONS}), callable, tuple, list, HasMethods("fit")],
     "init_scale": [Interval(Real, 0, None, closed="neither")],
     "frozen_layers": ["array-like"],
     "stratify_validation": ["boolean", None],

@@ -1145,16 +1145,16 @@ cdef inline Block whole_column(const Run *run, const Block *block) noexcept nogi
     return column
 
 
-cdef void average_moments(const Run *run) noexcept nogil:
-    """Takes the batch's moments into the running averages."""
+cdef void average_moments(const Run *run, double share) noexcept nogil:
+    """Takes the moments of a batch, or of a share of one, into the running averages."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
     cdef size_t l
     for l in range(run.n_layers - 1):
         layer = &run.layers[l]
         if takes_moments(run, l):
-            k.running_average(layer.n_bias, RUNNING_MOMENTUM, layer.moments, layer.mean)
-            k.running_average(layer.n_bias, RUNNING_MOMENTUM,
+            k.running_average(layer.n_bias, share * RUNNING_MOMENTUM, layer.moments, layer.mean)
+            k.running_average(layer.n_bias, share * RUNNING_MOMENTUM,
                               layer.moments + layer.n_bias * k.real_size, layer.variance)
 
 
@@ -1328,7 +1328,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         fastmlp_lap(clock, WAIT)
 
         if thread == 0 and steps and run.normalization == BATCH_NORMALIZATION:
-            average_moments(run)
+            average_moments(run, batch_rows / <double>run.batch_size)
         if thread == 0 and steps:
             squares = 0
             for i in range(run.n_blocks):

@@ -79,7 +79,11 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - 'coslog4': ``learning_rate_init * (1 - cos(2 * pi * log2(1 + 15 * t)))
           / 2`` (Holzmüller et al., 2024);
         - a callable that is given an array of t and returns what
-          `learning_rate_init` is multiplied by, a number or as many.
+          `learning_rate_init` is multiplied by, a number or as many:
+          ``lambda t: np.where(t < 0.9, 1, 0.1)``, for example.
+
+        Training that follows such a schedule to its end is not warned of as not
+        converged.
 
         Over calls of `partial_fit` t goes on, up to 1. Not for 'lbfgs' and
         'rprop', but for the first three.
@@ -132,10 +136,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     validation_fraction : float or cross-validation splitter, default=0.1
         Share of the samples to set aside for `early_stopping`, in [0, 1); or a
-        splitter of scikit-learn's, whose first split is used: a
-        TimeSeriesSplit, for example. `fit` takes no groups: where samples
-        belong together, a PredefinedSplit says which are set aside. Not used if
-        `fit` is given `X_val`.
+        splitter of scikit-learn's, whose first split is used, with a warning if
+        it leaves samples out, as TimeSeriesSplit's does. `fit` takes no groups:
+        where samples belong together, a PredefinedSplit says which are set
+        aside. Not used if `fit` is given `X_val`.
 
     beta_1 : float, default=0.9
         Decay of the first moment per step, in [0, 1): of Adam and its kin, and
@@ -184,8 +188,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         :class:`sklearn.linear_model.ElasticNet`: the penalty is ``alpha *
         (l1_ratio * sum(abs(coefs)) + (1 - l1_ratio) / 2 * sum(coefs ** 2))``,
         divided as `alpha` is. A proximal step after the optimizer's, in its
-        metric, sets small weights to exactly zero (Yun, Lozano and Yang, 2021).
-        Not for 'lbfgs', 'lion' and 'rprop'.
+        metric, sets small weights to exactly zero (Yun, Lozano and Yang, 2021);
+        averages of weights are not (see `average_weights`). Not for 'lbfgs', 'lion' and 'rprop'.
 
     max_norm : float or None, default=None
         Bound on the Euclidean norm of each unit's incoming weights (Srivastava
@@ -210,8 +214,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
         - 'batch' (Ioffe and Szegedy, 2015): by mean and variance of the batch,
           weighted if the samples are, in training, and by their running
-          averages (momentum 0.1) at prediction. Not for 'lbfgs'. A batch is
-          then worked through in one piece: memory grows with it.
+          averages at prediction (momentum 0.1, of a batch that is shorter than
+          the others that much less). Batches must have two samples or more. Not
+          for 'lbfgs'. A batch is then worked through in one piece: memory grows
+          with it.
         - 'layer' (Ba, Kiros and Hinton, 2016): by mean and variance over the
           units of the layer, of each sample by itself.
 
@@ -231,7 +237,9 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     warmup : float, default=0.0
         Share of the training, in [0, 1), over which the learning rate rises
-        linearly from 0 to what the schedule says. Not for 'lbfgs' and 'rprop'.
+        linearly from 0 to what the schedule says. The stopping rule (see `tol`)
+        waits for its end, as it does for the peak of 'one_cycle'. Not for
+        'lbfgs' and 'rprop'.
 
     init : str, callable, tuple or estimator, default='auto'
         The first weights:
@@ -246,10 +254,11 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
           -`init_scale` and `init_scale`: all with intercepts of zero;
         - a callable ``init(fan_in, fan_out, random_state)`` that returns an
           array of shape (fan_in, fan_out); intercepts are zero;
-        - a pair (a tuple) of lists of arrays ``(coefs, intercepts)``;
+        - a pair of lists of arrays ``(coefs, intercepts)``;
         - a fitted MLPClassifier or MLPRegressor, scikit-learn's or these: its
           layers are copied where they have the shape of the layer of the same
-          number, the others are drawn as by 'auto', with a warning if all are
+          number (the output layer of a classifier, if the classes are the same
+          too), the others are drawn as by 'auto', with a warning if all are
           (transfer learning; see `frozen_layers`). Cloning, as a grid search
           does, would unfit it: put it in a
           :class:`sklearn.frozen.FrozenEstimator` there.

@@ -21,7 +21,14 @@ INITIALIZATIONS = (
 
 
 def initial_parameters(
-    layer_units, activations, dtype, random_state, init="auto", scale=0.05, normalization=None
+    layer_units,
+    activations,
+    dtype,
+    random_state,
+    init="auto",
+    scale=0.05,
+    normalization=None,
+    classes=None,
 ):
     """The weights that training starts from, as new arrays.
 
@@ -39,6 +46,8 @@ def initial_parameters(
     scale : float
         Standard deviation of "normal", bound of "uniform".
     normalization : {"batch", "layer"} or None
+    classes : ndarray or None
+        Those that the outputs stand for.
 
     Returns
     -------
@@ -53,7 +62,7 @@ def initial_parameters(
     shapes = list(pairwise(layer_units))
     if hasattr(init, "fit") or (isinstance(init, str) and init == "auto"):
         parameters = _sklearns(shapes, activations, random_state)
-    elif isinstance(init, tuple):
+    elif isinstance(init, (tuple, list)):
         parameters = _given(init, shapes)
     else:
         draw = init if callable(init) else _strategy(init, scale)
@@ -64,7 +73,7 @@ def initial_parameters(
         parameters = coefs, [np.zeros(fan_out) for _, fan_out in shapes]
     parameters = *parameters, *_normalization(layer_units, normalization)
     if hasattr(init, "fit"):
-        _transfer(init, parameters)
+        _transfer(init, parameters, classes)
     return tuple(
         [np.array(a, dtype=dtype, order="C", copy=None) for a in arrays] for arrays in parameters
     )
@@ -142,8 +151,9 @@ def _normalization(layer_units, normalization):
     return tuple([np.full(units, x) for units in layer_units[1:-1]] for x in starts)
 
 
-def _transfer(source, parameters):
-    """Put the layers of a fitted network in the place of those that have the same shapes."""
+def _transfer(source, parameters, classes):
+    """Put the layers of a fitted network in the place of those that have the same shapes; the
+    output layer only if it is of the same classes."""
     lists = [getattr(source, name, ()) for name in PARAMETERS]
     lists = [arrays if isinstance(arrays, (list, tuple)) else () for arrays in lists]
     coefs, intercepts = lists[:2]
@@ -152,9 +162,12 @@ def _transfer(source, parameters):
             "init must be a single fitted network, MLPClassifier or MLPRegressor (where it is"
             f" cloned, in a FrozenEstimator); got {source!r}."
         )
-    copied = 0
+    copied, n_layers = 0, len(parameters[0])
+    others = getattr(source, "classes_", classes)
+    if classes is not None and not np.array_equal(others, classes):
+        n_layers -= 1
     for i, (own, coef, intercept) in enumerate(zip(parameters[0], *lists[:2], strict=False)):
-        if coef.shape != own.shape or np.shape(intercept) != own.shape[1:]:
+        if i == n_layers or coef.shape != own.shape or np.shape(intercept) != own.shape[1:]:
             continue
         copied += 1
         for name, arrays, given in zip(PARAMETERS, parameters, lists, strict=False):
@@ -162,7 +175,8 @@ def _transfer(source, parameters):
                 arrays[i] = _checked(given[i], arrays[i].shape, f"{name}[{i}] of init")
     if not copied:
         warnings.warn(
-            "No layer of init has the shape of the layer of the same number: all are drawn."
+            "No layer of init has the shape (and the output layer the classes) of the layer of the"
+            " same number: all are drawn."
         )
 
 

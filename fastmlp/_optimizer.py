@@ -10,13 +10,15 @@ def _anneal(start, end, share):
     return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
 
 
+PEAK = 0.3  # where one_cycle has risen
+
 # What learning_rate_init is multiplied by at a share t of the training; sources are in _docs.
 SCHEDULES = {
     "cosine": lambda t: _anneal(1, 0, t),
     "exponential": lambda t: 0.01**t,
     "step": lambda t: np.where(t < 0.5, 1, np.where(t < 0.75, 0.1, 0.01)),
     "one_cycle": lambda t: np.where(
-        t < 0.3, _anneal(1 / 25, 1, t / 0.3), _anneal(1, 1e-4 / 25, (t - 0.3) / 0.7)
+        t < PEAK, _anneal(1 / 25, 1, t / PEAK), _anneal(1, 1e-4 / 25, (t - PEAK) / (1 - PEAK))
     ),
     "coslog4": lambda t: (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t))) / 2,
 }
@@ -25,6 +27,11 @@ SCHEDULES = {
 def is_scheduled(est):
     """Whether the rate depends on the share of the training that is done."""
     return callable(est.learning_rate) or est.learning_rate in SCHEDULES or est.warmup > 0
+
+
+def rising_share(est):
+    """The share of the training in which the rate still rises: no plateau can be seen there."""
+    return max(est.warmup, PEAK if est.learning_rate == "one_cycle" else 0)
 
 
 def rate_factors(est, t):

@@ -18,7 +18,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from ._core import shuffle
-from ._optimizer import OptimizerState
+from ._optimizer import OptimizerState, is_scheduled, rising_share
 
 # SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
@@ -234,21 +234,29 @@ def fit_stochastic(
                 optimizer.end_epoch(est)
             if perf_counter() > deadline:
                 break
+            if optimizer.t < rising_share(est) * optimizer.n_steps:
+                est._no_improvement_count = 0
             if message := progress.plateau:
                 if optimizer.on_plateau(est, message):
                     break
                 est._no_improvement_count = 0
         else:
-            if not incremental:
+            # a schedule ends where it was planned to
+            if not (incremental or is_scheduled(est)):
                 warnings.warn(
                     "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
                     " hasn't converged yet." % est.max_iter,
                     ConvergenceWarning,
                 )
+        if averages and not (incremental or optimizer.n_averaged):
+            warnings.warn(
+                "Training ended before the last quarter of max_iter=%d, in which"
+                " average_weights='swa' averages: the weights are the last ones." % est.max_iter
+            )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
-        if not restore:
+        if not restore or est.best_iteration_ == 0:  # no epoch had a score that is a number
             network.get_parameters(*parameters)
         optimizer.keep(network, parameters)
 

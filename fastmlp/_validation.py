@@ -1,6 +1,7 @@
 """Validation sets: the rows that are held out, and what a network is worth on them."""
 
 import inspect
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -40,7 +41,11 @@ class Validation:
 
     def score(self):
         """What the scorer says of the estimator as it is now."""
-        score = self.scorer(self.est, self.X, self.y, **self.weights)
+        try:
+            score = self.scorer(self.est, self.X, self.y, **self.weights)
+        except Exception as error:
+            error.add_note(f"scoring={self.est.scoring!r} failed on the validation set.")
+            raise
         if not isinstance(score, Real):
             raise ValueError(f"scoring must return a number, got {score!r}.")
         return float(score)
@@ -140,6 +145,11 @@ def _first_split(splitter, X, labels):
         raise ValueError(
             "The first split of validation_fraction overlaps: samples are in both the training and"
             " the validation set."
+        )
+    if sum(map(len, sets)) < len(labels):
+        warnings.warn(
+            "The first split of validation_fraction has %d samples to train on and %d to validate"
+            " on: the other %d are not used." % (*map(len, sets), len(labels) - sum(map(len, sets)))
         )
     return sets
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastmlp._core import Dataset
+from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp import _network, _training
+from fastmlp import MLPRegressor, _network, _training
 from problems import CONTAINERS, bits, ours, outputs, problem, sample_weights
 
 ALWAYS = {"loss", "learning_rate", "seconds"}
@@ -407,3 +408,34 @@ def test_ensembles_have_a_record_but_no_inside(dtype):
     model.fit(X.astype(dtype), y)
     alone = wide(max_iter=1, n_estimators=2)[0].fit(X[: model.t_].astype(dtype), y[: model.t_])
     np.testing.assert_allclose(model.loss_, alone.loss_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("params", [{"warmup": 0.5}, {"learning_rate": "one_cycle"}], ids=str)
+def test_the_stopping_rule_waits_while_the_rate_rises(params):
+    """A rate near zero brings no progress, and means nothing."""
+    X, y = problem("squared")
+    common = {"hidden_layer_sizes": (5,), "tol": 1e9, "n_iter_no_change": 3, "random_state": 0}
+    plain = MLPRegressor(max_iter=100, **common).fit(X, y)
+    assert plain.n_iter_ == 5
+    rising = MLPRegressor(max_iter=100, **common, **params).fit(X, y)
+    share = params.get("warmup", 0.3)
+    assert 100 * share <= rising.n_iter_ <= 100 * share + 8
+    every = MLPRegressor(max_iter=100, **common, **params, early_stopping=True).fit(X, y)
+    assert 100 * share <= every.n_iter_ <= 100 * share + 5
+
+
+def test_a_schedule_that_ran_to_its_end_is_not_warned_of():
+    X, y = problem("squared")
+    params = {"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MLPRegressor(learning_rate="cosine", **params).fit(X, y)
+    with pytest.warns(ConvergenceWarning):
+        MLPRegressor(**params).fit(X, y)
+
+
+def test_an_average_that_never_began_is_told_of():
+    X, y = problem("squared")
+    params = {"hidden_layer_sizes": (5,), "tol": 1e9, "n_iter_no_change": 3, "random_state": 0}
+    with pytest.warns(UserWarning, match="before the last quarter of max_iter=100"):
+        MLPRegressor(max_iter=100, average_weights="swa", **params).fit(X, y)

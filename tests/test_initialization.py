@@ -160,6 +160,18 @@ def test_a_network_of_which_nothing_can_be_copied():
     assert bits(model, X) == bits(auto, X)
 
 
+def test_the_output_layer_is_that_of_its_classes():
+    X, y = problem("multiclass")
+    params = {"hidden_layer_sizes": (7,), "max_iter": 3, "learning_rate_init": 1e-300}
+    fitted = MLPClassifier((7,), max_iter=3, random_state=1).fit(X, y)
+    same = MLPClassifier(init=fitted, random_state=0, **params).fit(X, y)
+    other = MLPClassifier(init=fitted, random_state=0, **params).fit(X, y + 1)
+    auto = MLPClassifier(random_state=0, **params).fit(X, y)
+    for model, source in ((same, fitted), (other, auto)):
+        np.testing.assert_array_equal(model.coefs_[0], fitted.coefs_[0])
+        np.testing.assert_array_equal(model.coefs_[1], source.coefs_[1])
+
+
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
 def test_normalization_is_transferred(normalization, dtype):
     X, y = problem("multiclass", dtype=dtype)
@@ -225,7 +237,7 @@ def arrays(coefs=((9, 4), (4, 3)), intercepts=(4, 3)):
 REFUSED = {
     "unknown name": ("xavier", "'init' parameter of MLPClassifier must be"),
     "a number": (1, "'init' parameter of MLPClassifier must be"),
-    "a list": ([*arrays()], "'init' parameter of MLPClassifier must be"),
+    "a list": ([1, 2], "must be a pair of lists"),
     "not fitted": (MLPClassifier(), "init must be a single fitted network"),
     "another estimator": (sklearn.linear_model.Ridge(), "init must be a single fitted network"),
     "a class": (MLPClassifier, "init must be a single fitted network"),

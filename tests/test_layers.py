@@ -511,6 +511,34 @@ def test_running_averages_follow_the_batches():
         model.fit(X, y)
 
 
+def test_a_short_batch_counts_less_in_the_running_averages():
+    """By its share of the others' rows: moments of a few rows are far from all rows'."""
+    X, y = problem("squared", n_samples=41)
+    params = {"hidden_layer_sizes": (7,), "batch_size": 40, "shuffle": False, "max_iter": 1}
+    params |= {"learning_rate_init": 1e-300, "random_state": 0}  # as good as no step
+    model = ours("squared", normalization="batch", **params).fit(X, y)
+    z = X @ model.coefs_[0] + model.intercepts_[0]
+    variance = 0.9 + 0.1 * z[:40].var(axis=0)
+    variance *= 1 - 0.1 / 40  # one row has none
+    np.testing.assert_allclose(model.norm_variances_[0], variance, rtol=1e-12)
+    mean = 0.1 * z[:40].mean(axis=0)
+    mean += 0.1 / 40 * (z[40] - mean)
+    np.testing.assert_allclose(model.norm_means_[0], mean, atol=1e-14)
+
+
+def test_batch_normalization_of_one_row_is_refused():
+    X, y = problem("binary")
+    for params, rows in (({"batch_size": 1}, slice(None)), ({}, slice(1))):
+        model = ours("binary", normalization="batch", hidden_layer_sizes=(5,), **params)
+        with pytest.raises(ValueError, match="batches of more than one sample"):
+            model.fit(X[rows], y[rows])
+    model = ours("binary", normalization="batch", hidden_layer_sizes=(5,)).fit(X, y)
+    before = bits(model, X)
+    with pytest.raises(ValueError, match="n_samples=1"):
+        model.partial_fit(X[:1], y[:1])
+    assert bits(model, X) == before
+
+
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_a_weight_of_two_is_a_row_twice(normalization):
     """Also in the moments of a batch."""

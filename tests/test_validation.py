@@ -362,12 +362,38 @@ def test_scores_may_be_nan():
     np.testing.assert_array_equal(model.coefs_[0], then.coefs_[0])
 
 
-def test_no_score_that_is_a_number_keeps_the_start():
+def test_no_score_that_is_a_number_keeps_the_last_weights():
+    """Not the first ones, which nobody has trained."""
     X, y, X_val, y_val = two_sets("binary", np.float64)
-    model = small("binary", scoring=lambda *_: np.nan, early_stopping=True)
+    model = small("binary", scoring=lambda *_: np.nan, early_stopping=True, max_iter=5)
     model.fit(X, y, X_val=X_val, y_val=y_val)
     assert model.best_iteration_ == 0
     assert model.best_validation_score_ == -np.inf
+    then = small("binary", max_iter=5).fit(X, y)
+    np.testing.assert_array_equal(model.coefs_[0], then.coefs_[0])
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_training_that_diverges_is_refused_with_early_stopping_too():
+    X, y, X_val, y_val = two_sets("squared", np.float64)
+    model = small("squared", early_stopping=True, solver="sgd", max_iter=30)
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
+        model.fit(X, 1e100 * y, X_val=X_val, y_val=y_val)
+
+
+def test_a_scorer_that_fails_says_that_it_is_the_scorer():
+    X, y, X_val, y_val = two_sets("binary", np.float64)
+    labels = np.array(["no", "yes"])
+    model = small("binary", scoring="average_precision", early_stopping=True)
+    with pytest.raises(ValueError, match="pos_label") as raised:
+        model.fit(X, labels[y], X_val=X_val, y_val=labels[y_val])
+    assert raised.value.__notes__ == ["scoring='average_precision' failed on the validation set."]
+
+
+def test_samples_that_a_split_leaves_out_are_told_of():
+    X, y = problem("multiclass", N)
+    with pytest.warns(UserWarning, match="has 16 samples to train on and 15 to validate on: the o"):
+        small("multiclass", validation_fraction=TimeSeriesSplit(3), early_stopping=True).fit(X, y)
 
 
 @pytest.mark.parametrize("restore", ["auto", False])
