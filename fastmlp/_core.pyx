@@ -846,6 +846,11 @@ cdef inline size_t section(const Layer *layer, const Block *block, size_t lanes)
     return block.n_panels * lanes if layer.gradient is NULL else layer.n_bias
 
 
+cdef inline bint has_bias(const Layer *layer, const Block *block) noexcept nogil:
+    # of the blocks of a panel the first, of a narrow layer's blocks the first
+    return block.row == 0 and not (layer.narrow and block.panel)
+
+
 cdef void place_gradient(
     const Run *run, const Block *block, char *scratch, char **g, size_t *g_panel, char **g_bias,
 ) noexcept nogil:
@@ -967,7 +972,7 @@ cdef void sum_shares(
             (block.panel + j) * layer.panel_rows + block.row) * vector
         k.sum_arrays(block.n_rows * k.lanes, run.n_shares, shares, run.share_size,
                      g[0] + j * g_panel[0] * k.real_size)
-    if block.row == 0 and not (layer.narrow and block.panel):
+    if has_bias(layer, block):
         shares = run.share_gradients + at + layer.n_panels * layer.panel_rows * vector
         if not layer.narrow:
             shares += block.panel * vector
@@ -975,11 +980,6 @@ cdef void sum_shares(
             k.sum_arrays(layer.n_bias if layer.narrow else block.n_panels * k.lanes, run.n_shares,
                          shares + j * layer.n_bias * k.real_size, run.share_size,
                          g_bias[0] + j * section(layer, block, k.lanes) * k.real_size)
-
-
-cdef inline bint has_bias(const Layer *layer, const Block *block) noexcept nogil:
-    # of the blocks of a panel the first, of a narrow layer's blocks the first
-    return block.row == 0 and not (layer.narrow and block.panel)
 
 
 cdef inline size_t bias_at(
