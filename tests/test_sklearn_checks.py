@@ -86,7 +86,10 @@ def with_features():
             **{"loss": "quantile", "loss_params": {"quantile": [0.5]}, "solver": "adagrad"},
             **small | {"learning_rate_init": 0.1, "learning_rate": "step"},
         ),
-        MLPRegressor("huber", **small | fast, solver="rprop", activation="softplus"),
+        MLPRegressor(
+            **small | fast | {"loss": "huber", "solver": "rprop", "activation": "softplus"},
+            n_estimators=2,
+        ),
         MLPRegressor(
             **{"loss": "log_cosh", "alpha": 0.01, "l1_ratio": 0.5, "clip_value": 1.0},
             **small | fast | {"learning_rate": "exponential"},
@@ -97,8 +100,7 @@ def with_features():
         ),
         MLPRegressor(
             **two | fast | {"frozen_layers": [0], "learning_rate": "coslog4"},
-            **{"n_estimators": 2, "early_stopping": True, "scoring": "r2"},
-            validation_fraction=0.2,
+            **{"early_stopping": True, "scoring": "r2", "validation_fraction": 0.2},
         ),
         MLPRegressor("poisson", **small, solver="lbfgs", out_activation="softplus"),
         MLPRegressor("gamma", **small, solver="lbfgs", record={"weights"}),
