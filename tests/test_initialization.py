@@ -110,15 +110,16 @@ def test_a_callable(dtype):
     assert (kept == 0.25).all()
 
 
+@pytest.mark.parametrize("pair", [tuple, list])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays(order, dtype):
+def test_arrays(order, pair, dtype):
     rng = np.random.RandomState(1)
     given = (
         [rng.standard_normal(shape).astype(order=order, dtype="f8") for shape in ((9, 4), (4, 3))],
         [rng.standard_normal(4), rng.standard_normal(3)],
     )
     before = [a.copy() for part in given for a in part]
-    coefs, intercepts = start(given, hidden_layer_sizes=(4,), dtype=dtype)
+    coefs, intercepts = start(pair(given), hidden_layer_sizes=(4,), dtype=dtype)
     for found, expected in zip([*coefs, *intercepts], before, strict=True):
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, atol=1e-6)
