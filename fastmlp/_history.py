@@ -140,7 +140,10 @@ class Monitor:
         lengths = np.sqrt(np.array(lengths) / len(self.probe))
         if not lengths[1:].all():
             layer = int(np.argmin(lengths[1:]))
-            return f"Gradients vanish: all units of hidden layer {layer} are dead. " + CURE
+            return (
+                f"Gradients vanish: all units of hidden layer {layer} are dead. Try a smaller"
+                " learning_rate_init, or another activation than relu."
+            )
         errors = np.divide(norms, lengths, out=np.zeros(n_layers), where=lengths > 0)
         if not trained or errors[trained[-1]] == 0:
             return None
@@ -150,7 +153,7 @@ class Monitor:
             return (
                 f"Gradients vanish: the error that reaches layer {first} is {share:.0e} of that at"
                 f" layer {last}. Try init='glorot_uniform' ('he_uniform' for the relu family),"
-                " another activation, normalization, or residual=True."
+                " normalization='batch', residual=True, or another activation."
             )
         if share > EXPLODING:
             return (

@@ -15,6 +15,11 @@ REGRESSOR_LOSSES = (
     *("log_cosh", "quantile"),
 )
 POSITIVE = ("exp", "logistic", "softplus")  # output activations that are above zero
+# what else output activations cannot go beyond
+RANGES = {
+    **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
+    **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
+}
 
 # loss -> what `loss_params` may have: name, default, constraints
 _SETTINGS = {

@@ -1,5 +1,6 @@
 """MLPClassifier and MLPRegressor: labels, targets and predictions; the rest is in _base."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -22,6 +23,7 @@ from ._core import ACTIVATIONS
 from ._losses import (
     CLASSIFIER_LOSSES,
     POSITIVE,
+    RANGES,
     REGRESSOR_LOSSES,
     class_weights,
     classifier_kernel,
@@ -660,6 +662,12 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
             raise ValueError("loss='poisson' requires non-negative y.")
         if self.loss == "gamma" and (y <= 0).any():
             raise ValueError("loss='gamma' requires strictly positive y.")
+        low, high = RANGES.get(self._out_activation, (-np.inf, np.inf))
+        if (y < low).any() or (y > high).any():
+            warnings.warn(
+                f"y has values outside of [{low}, {high}], where"
+                f" out_activation={self._out_activation!r} keeps all predictions."
+            )
         y = y.reshape(len(y), -1)
         if self._levels is not None:
             if y.shape[1] > 1:

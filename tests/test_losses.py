@@ -3,12 +3,14 @@
 import itertools
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from fastmlp._core import Dataset
 from scipy import sparse
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, SGDClassifier
 from sklearn.metrics import d2_pinball_score, r2_score, recall_score
 from sklearn.utils.class_weight import compute_sample_weight
@@ -575,3 +577,15 @@ def test_balanced_is_not_for_partial_fit():
     with pytest.raises(ValueError, match="not supported for partial_fit") as theirs:
         SGDClassifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
     assert str(raised.value.__cause__) == str(theirs.value)
+
+
+@pytest.mark.parametrize("name", ["logistic", "tanh", "softplus"])
+def test_targets_that_no_prediction_can_reach_are_told_of(name):
+    X, y = problem("squared")
+    model = fastmlp.MLPRegressor(hidden_layer_sizes=(3,), out_activation=name, max_iter=2)
+    with pytest.warns(UserWarning, match=f"out_activation='{name}'"):
+        model.fit(X, 3 * y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, (y - y.min()) / np.ptp(y))
