@@ -99,8 +99,9 @@ def with_features():
             **small | fast | {"init": "normal", "init_scale": 0.3, "activation": "selu"},
         ),
         MLPRegressor(
-            **two | fast | {"frozen_layers": [0], "learning_rate": "coslog4"},
+            **two | {"learning_rate_init": 0.03, "frozen_layers": [0], "learning_rate": "coslog4"},
             **{"early_stopping": True, "scoring": "r2", "validation_fraction": 0.2},
+            n_iter_no_change=60,
         ),
         MLPRegressor("poisson", **small, solver="lbfgs", out_activation="softplus"),
         MLPRegressor("gamma", **small, solver="lbfgs", record={"weights"}),
