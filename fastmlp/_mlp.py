@@ -62,19 +62,31 @@ def _is_incremental(estimator):
     return _is_stochastic(estimator)
 
 
+def _gives_decisions(estimator):
+    """Whether the outputs are decision values: as it was fitted, or else as it will be."""
+    fitted = getattr(estimator, "out_activation_", None)
+    return estimator.loss == "hinge" if fitted is None else fitted == "identity"
+
+
 def _has_probabilities(estimator):
-    if estimator.loss == "hinge":
+    if _gives_decisions(estimator):
         raise AttributeError("probability estimates are not available for loss='hinge'")
     return True
 
 
 def _has_decision_function(estimator):
-    if estimator.loss != "hinge":
+    if not _gives_decisions(estimator):
         raise AttributeError(
             f"decision_function is only available for loss='hinge'. loss={estimator.loss!r} has"
             " predict_proba."
         )
     return True
+
+
+def _check_name(loss, losses):
+    # partial_fit checks parameters in its first call only
+    if loss not in losses:
+        raise ValueError(f"loss must be one of {', '.join(losses)}; got {loss!r}.")
 
 
 class MLPClassifier(ClassifierMixin, _BaseMLP):
@@ -233,6 +245,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     def _check_loss(self):
         """The settings of the loss; a ValueError where parameters do not go together."""
+        _check_name(self.loss, CLASSIFIER_LOSSES)
         if self.label_smoothing and self.loss != "log_loss":
             raise ValueError(
                 f"label_smoothing={self.label_smoothing} is for loss='log_loss' only, got"
@@ -630,6 +643,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     def _check_loss(self):
         """The settings of the loss; a ValueError where parameters do not go together."""
+        _check_name(self.loss, REGRESSOR_LOSSES)
         if self.loss in ("poisson", "gamma") and self.out_activation not in ("auto", *POSITIVE):
             raise ValueError(
                 f"loss={self.loss!r} needs positive predictions, and"

@@ -22,7 +22,7 @@ from fastmlp._losses import CLASSIFIER_LOSSES, POSITIVE, REGRESSOR_LOSSES
 from fastmlp._network import Network
 from naive import FORWARD, NaiveDataset, NaiveNetwork
 from panels import LossSettings, tables
-from problems import problem
+from problems import bits, ours, problem
 
 TABLES = tables()
 CONTAINERS = (np.asarray, sparse.csr_array)
@@ -589,3 +589,25 @@ def test_targets_that_no_prediction_can_reach_are_told_of(name):
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, (y - y.min()) / np.ptp(y))
+
+
+def test_a_model_fitted_with_hinge_has_decisions_whatever_loss_is_set():
+    X, y = problem("binary")
+    model = fastmlp.MLPClassifier((3,), loss="hinge", max_iter=5, random_state=0).fit(X, y)
+    decisions, labels = model.decision_function(X), model.predict(X)
+    model.set_params(loss="log_loss")
+    assert not hasattr(model, "predict_proba")
+    np.testing.assert_array_equal(model.decision_function(X), decisions)
+    np.testing.assert_array_equal(model.predict(X), labels)
+    assert not hasattr(model.fit(X, y), "decision_function")
+
+
+@pytest.mark.parametrize("kind, loss", [("binary", "huber"), ("squared", "focal")])
+def test_partial_fit_refuses_a_loss_that_there_is_not(kind, loss):
+    """scikit-learn checks parameters in the first call only."""
+    X, y = problem(kind)
+    model = ours(kind, hidden_layer_sizes=(3,), max_iter=5, random_state=0).fit(X, y)
+    before = bits(model, X)
+    with pytest.raises(ValueError, match=f"loss must be one of .*; got '{loss}'"):
+        model.set_params(loss=loss).partial_fit(X, y)
+    assert bits(model, X) == before
