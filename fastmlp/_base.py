@@ -468,7 +468,9 @@ class _BaseMLP(BaseEstimator):
         if depth is not None:  # an output layer that hands on what it is given, in the same bits
             networks = [self._cut(networks[0], depth)]
             activations, out_activation = activations[:depth], "identity"
-        settings = activations, out_activation, self.residual, effective_n_threads(self.n_threads)
+        # one row asks for no team, and to count the cores takes a while
+        n_threads = 1 if len(dataset) == 1 else effective_n_threads(self.n_threads)
+        settings = activations, out_activation, self.residual, n_threads
         output, finite = predict(dataset, networks[0], *settings)
         for parameters in networks[1:]:
             output += predict(dataset, parameters, *settings)[0]
