@@ -17,7 +17,7 @@ from dataclasses import replace
 import machine
 from workloads import BY_NAME
 
-FEATURES = {  # parameters that switch one on, those of what it is compared with, networks
+FEATURES = {  # parameters that switch one on, and those of what it is compared with
     "adamw": ({"solver": "adamw"}, {}),
     "nadam": ({"solver": "nadam"}, {}),
     "rmsprop": ({"solver": "rmsprop"}, {}),
@@ -37,7 +37,7 @@ FEATURES = {  # parameters that switch one on, those of what it is compared with
     "ema": ({"average_weights": "ema"}, {}),
     "n_estimators=4": ({"n_estimators": 4}, {}),
 }
-NETWORKS = {"n_estimators=4": 4}
+NETWORKS = {"n_estimators=4": 4}  # where there are more than one
 MOST_ROWS = 20_000  # more than caches hold; soon trained on
 
 

@@ -134,6 +134,11 @@ INLINE real NAME(log)(real x) {
     return x == x ? log : x;
 }
 
+INLINE real NAME(log1p)(real x) { /* for x > -1 */
+    const real y = R(1) + x;
+    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1))); /* what the sum has lost (Kahan) */
+}
+
 static void NAME(exponential)(size_t count, void *x_) {
     real *x = x_;
     for (size_t i = 0; i < count; i++)
@@ -223,10 +228,9 @@ INLINE real NAME(mish)(real z, real *slope) {
     return z * h;
 }
 INLINE real NAME(softplus)(real z, real *slope) {
-    const real e = NAME(exp)(-R(__builtin_fabs(z))), sum = R(1) + e;
-    *slope = (z < 0 ? e : R(1)) / sum;
-    const real lost = (e - (sum - R(1))) / sum; /* by rounding the sum */
-    return (z < 0 ? R(0) : z) + (NAME(log)(sum) + lost);
+    const real e = NAME(exp)(-R(__builtin_fabs(z)));
+    *slope = (z < 0 ? e : R(1)) / (R(1) + e);
+    return (z < 0 ? R(0) : z) + NAME(log1p)(e);
 }
 INLINE real NAME(softsign)(real z, real *slope) {
     const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(z)));

@@ -112,26 +112,6 @@ LOSS(squared_error) {
     return 0.5 / (double)n * NAME(total)(m, loss, weight);
 }
 
-/* half the deviance, y log(y / exp(z)) - y + exp(z), with y log(y) = 0 at 0 */
-LOSS(poisson) {
-    (void)settings;
-    const real *y = y_;
-    intptr_t row[MR];
-    real weight[MR], loss[MR] = {0}, target[MR];
-    NAME(row_weights)(m, rows, weights, row, weight);
-    for (size_t o = 0; o < n; o++) {
-        real *z = (real *)z_ + o * ldz;
-        for (size_t i = 0; i < MR; i++)
-            target[i] = y[(size_t)row[i] * n + o];
-        for (size_t i = 0; i < MR; i++) {
-            const real mean = NAME(exp)(z[i]), t = target[i];
-            loss[i] += (t > 0 ? t * (NAME(log)(t) - z[i]) : R(0)) - t + mean;
-            z[i] = (mean - t) * weight[i];
-        }
-    }
-    return NAME(total)(m, loss, weight);
-}
-
 /* A target's part s is spread over all classes, so that no logarithm may be clipped: from z. */
 LOSS(smoothed_log_loss) {
     const int32_t *y = y_;
@@ -208,10 +188,6 @@ LOSS(log_loss) {
         return NAME(total)(m, loss, weight);                                                       \
     }
 
-INLINE real NAME(log1p)(real x) { /* for x > -1 */
-    const real y = R(1) + x;
-    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1))); /* what the sum has lost (Kahan) */
-}
 INLINE real NAME(sign)(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x; }
 
 INLINE real NAME(absolute_error_of)(real z, real t, real unused, real *slope) {
@@ -248,7 +224,7 @@ INLINE real NAME(quantile_of)(real z, real t, real level, real *slope) {
 }
 SEPARABLE(quantile, real, settings->levels[o])
 
-/* half the deviances of a mean that is not zero; and gamma's of a mean of exp(z) */
+/* half the deviances of a mean that is not zero, with t log(t) = 0 at 0; and of a mean of exp(z) */
 #define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12)) /* t / mean^2 is finite */
 INLINE real NAME(poisson_deviance_of)(real mean, real t, real unused, real *slope) {
     (void)unused;
@@ -265,6 +241,14 @@ INLINE real NAME(gamma_deviance_of)(real mean, real t, real unused, real *slope)
     return NAME(log)(mean) - NAME(log)(t) + t / mean - R(1);
 }
 SEPARABLE(gamma_deviance, real, 0)
+
+INLINE real NAME(poisson_of)(real z, real t, real unused, real *slope) {
+    (void)unused;
+    const real mean = NAME(exp)(z);
+    *slope = mean - t;
+    return (t > 0 ? t * (NAME(log)(t) - z) : R(0)) - t + mean;
+}
+SEPARABLE(poisson, real, 0)
 
 INLINE real NAME(gamma_of)(real z, real t, real unused, real *slope) {
     (void)unused;

@@ -24,9 +24,14 @@ SCHEDULES = {
 }
 
 
+def has_end(est):
+    """Whether the rate follows a schedule that ends with the training."""
+    return callable(est.learning_rate) or est.learning_rate in SCHEDULES
+
+
 def is_scheduled(est):
     """Whether the rate depends on the share of the training that is done."""
-    return callable(est.learning_rate) or est.learning_rate in SCHEDULES or est.warmup > 0
+    return has_end(est) or est.warmup > 0
 
 
 def rising_share(est):

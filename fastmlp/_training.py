@@ -18,7 +18,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from ._core import shuffle
-from ._optimizer import OptimizerState, is_scheduled, rising_share
+from ._optimizer import OptimizerState, has_end, rising_share
 
 # SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
@@ -242,7 +242,7 @@ def fit_stochastic(
                 est._no_improvement_count = 0
         else:
             # a schedule ends where it was planned to
-            if not (incremental or is_scheduled(est)):
+            if not (incremental or has_end(est)):
                 warnings.warn(
                     "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
                     " hasn't converged yet." % est.max_iter,

@@ -430,8 +430,9 @@ def test_a_schedule_that_ran_to_its_end_is_not_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MLPRegressor(learning_rate="cosine", **params).fit(X, y)
-    with pytest.warns(ConvergenceWarning):
-        MLPRegressor(**params).fit(X, y)
+    for others in ({}, {"warmup": 0.2}):
+        with pytest.warns(ConvergenceWarning):
+            MLPRegressor(**params, **others).fit(X, y)
 
 
 def test_an_average_that_never_began_is_told_of():
