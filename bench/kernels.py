@@ -55,17 +55,36 @@ PROTOTYPES = {
     "clip": "ndddpp",
     "bound": "ndp",
     "bound_narrow": "nndp",
+    "dropout": "nnppnppn",
+    "dropout_csr": "npppnp",
+    "moments": "nnpppnp",
+    "combine_moments": "nnppp",
+    "running_average": "ndpp",
+    "normalize": "nnppppppn",
+    "normalization_sums": "nnppnipp",
+    "normalize_delta": "nnppdpppppn",
+    "normalize_rows": "nnpppppn",
+    "normalize_rows_delta": "nnppppn",
+    "add": "npp",
+    "multiply": "npp",
     "sum_arrays": "nnpnp",
     "exponential": "np",
     "logarithm": "np",
     "multiply_adds": "np",
 }
-RETURNS_DOUBLE = "loss", "step", "gradient_squares", "multiply_adds"
+RETURNS_DOUBLE = "loss", "step", "gradient_squares", "moments", "multiply_adds"
 
 # A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows of 64 values.
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
 CSR_FEATURES, CSR_ROW = 2048, 64
 COUNT = 16_384  # of elementwise kernels
+
+
+class Dropout(ctypes.Structure):
+    """fastmlp_dropout"""
+
+    words = [(name, ctypes.c_uint32) for name in "key_0 key_1 layer threshold".split()]
+    _fields_ = [*words, ("scale", ctypes.c_double)]
 
 
 class LossSettings(ctypes.Structure):
@@ -209,6 +228,39 @@ def cases(table, dtype):
         x = reals(COUNT)
         add(name, [COUNT, x], elements=COUNT, in_place=x)
     add("sum_arrays", [COUNT, 2, reals(2, COUNT), COUNT, reals(COUNT)], elements=COUNT)
+
+    elements = ROWS * WIDTH
+    setting = Dropout(1, 2, 3, 6554, 65536 / (65536 - 6554))  # a tenth
+    x = reals(ROWS, WIDTH)
+    args = [ROWS, WIDTH, rows, ctypes.addressof(setting), 0, x, None, block]
+    add("dropout", args, elements=elements, in_place=x)
+    args = [ROWS, ctypes.addressof(csr), rows, ctypes.addressof(setting), 0, values.copy()]
+    add("dropout_csr", args, elements=ROWS * CSR_ROW)
+    for name in ("dropout", "dropout_csr"):
+        made[name].arrays += [setting, csr, indptr, indices, values]
+    scale, shift, moments = reals(WIDTH), reals(WIDTH), reals(2, WIDTH)
+    normal, inverse = reals(ROWS, WIDTH), reals(ROWS)
+    add("moments", [ROWS, panels, rows, None, h, block, moments], elements=elements)
+    parts = [4, panels, np.full(4, 64.0), reals(4, 2, WIDTH), moments]
+    add("combine_moments", parts, elements=4 * 2 * WIDTH)
+    add("running_average", [COUNT, 0.1, reals(COUNT), reals(COUNT)], elements=COUNT)
+    x = reals(ROWS, WIDTH)
+    args = [ROWS, panels, scale, shift, scale, shift, normal, x, block]
+    add("normalize", args, elements=elements, in_place=x)
+    args = [ROWS, panels, h, normal, block, 0, scale, shift]
+    add("normalization_sums", args, elements=elements)
+    x = reals(ROWS, WIDTH)
+    args = [ROWS, panels, rows, None, 64.0, normal, scale, shift, moments, x, block]
+    add("normalize_delta", args, elements=elements, in_place=x)
+    x = reals(ROWS, WIDTH)
+    args = [ROWS, WIDTH, scale, shift, normal, inverse, x, block]
+    add("normalize_rows", args, elements=elements, in_place=x)
+    x = reals(ROWS, WIDTH)
+    args = [ROWS, WIDTH, scale, normal, inverse, x, block]
+    add("normalize_rows_delta", args, elements=elements, in_place=x)
+    for name in ("add", "multiply"):
+        x = reals(COUNT)
+        add(name, [COUNT, reals(COUNT), x], elements=COUNT, in_place=x)
 
     n = 1024  # outputs: with 10, the call would take longer than the kernel
     targets = {
