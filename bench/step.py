@@ -24,6 +24,7 @@ import machine
 import peers
 import report
 from fastmlp import _core
+from fastmlp._architecture import Architecture
 from fastmlp._network import Network
 from workloads import BY_NAME, WORKLOADS, flops_per_row
 
@@ -48,14 +49,10 @@ def network_of(workload, dtype, n_threads):
         loss = "binary_log_loss"
     else:
         loss = "log_loss" if workload.target.isdigit() else "squared_error"
-    network = Network(
-        workload.layer_units,
-        activations=[workload.activation] * len(workload.hidden),
-        loss=loss,
-        dtype=dtype,
-        optimizer="adam",
-        n_threads=n_threads,
+    architecture = Architecture(
+        workload.layer_units, [workload.activation] * len(workload.hidden), loss=loss, dtype=dtype
     )
+    network = Network(architecture, optimizer="adam", n_threads=n_threads)
     network.set_parameters(*peers.initial_weights(workload, dtype))
     return network
 
