@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr, get_tags
 
 from fastmlp import MLPClassifier, MLPRegressor
-from problems import bits, ours, problem, theirs
+from reference.problems import bits, ours, problem, theirs
 
 
 def digits(dtype):

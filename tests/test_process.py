@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from child import output_of, run_python
 from fastmlp import _core
 from fastmlp._network import Network, effective_n_threads
-from problems import bits, ours, outputs, problem
+from reference.child import output_of, run_python
+from reference.problems import bits, ours, outputs, problem
 
 LARGE = (701, 53)
 
 # prints the float64 weights of a small fit
 PRINT_COEFS = """
 import json
-from problems import ours, problem
+from reference.problems import ours, problem
 X, y = problem("multiclass", 61, 9)
 model = ours("multiclass", hidden_layer_sizes=(17, 5), random_state=0, max_iter=5)
 model.fit(X, y)
@@ -149,7 +149,7 @@ def test_omp_num_threads_does_not_change_the_bits():
 # fits with gradients of shares of the batch, and of blocks of weights, by seven threads
 FIT_IN_TEAMS = """
 from hashlib import sha256
-from problems import bits, ours, problem
+from reference.problems import bits, ours, problem
 X, y = problem("multiclass", 701, 53)
 for hidden in ((67, 35), (300, 200)):
     model = ours("multiclass", hidden_layer_sizes=hidden, random_state=0, max_iter=2, n_threads=7)
@@ -173,7 +173,7 @@ def kept():
 assert kept()
 import fastmlp
 assert kept(), "import"
-from problems import ours, problem
+from reference.problems import ours, problem
 def fit(dtype):
     for kind in ("multiclass", "squared"):
         X, y = problem(kind, 701, 53, dtype)

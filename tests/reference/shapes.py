@@ -1,0 +1,26 @@
+"""Shapes, numbers and tolerances of the tests of kernels."""
+
+import numpy as np
+
+WIDTHS = (1, 2, 3, 7, 13, 17, 33, 61)  # of one panel and of several
+ACCUMULATE = (0, 1)
+
+
+def rows_around(kernels):
+    """0, 1, the edges of the register tile and of a vector, primes."""
+    mr, lanes = kernels.mr, kernels.lanes
+    return sorted({0, 1, mr - 1, mr, mr + 1, 2 * mr + 1, lanes, lanes + 1, 23, 37})
+
+
+def draw(kernels, *shape, seed=0):
+    return np.random.RandomState(seed).standard_normal(shape).astype(kernels.dtype)
+
+
+def assert_near(kernels, found, expected, terms=1):
+    """Within a few roundings of each of the terms that were summed."""
+    eps = np.finfo(kernels.dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=8 * eps, atol=8 * eps * max(terms, 1))
+
+
+def wide(array):
+    return np.asarray(array, dtype=np.longdouble)
