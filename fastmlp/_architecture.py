@@ -79,7 +79,7 @@ class Architecture:
     normalization: str | None = None
     residual: bool = False
     dropout: tuple = ()
-    dtype: np.dtype = np.dtype(np.float64)
+    dtype: np.dtype = np.float64
 
     def __post_init__(self):
         assign = object.__setattr__  # the dataclass is frozen
@@ -121,9 +121,7 @@ class Architecture:
         if not self.loss_has_output and (
             TARGETS[self.loss] != "reals" or self.out_activation == "softmax"
         ):
-            raise ValueError(
-                f"loss {self.loss!r} does not go with {self.out_activation!r} outputs"
-            )
+            raise ValueError(f"loss {self.loss!r} does not go with {self.out_activation!r} outputs")
 
     @property
     def n_layers(self):

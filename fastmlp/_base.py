@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 
 from ._architecture import PARAMETERS, Architecture
 from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
-from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, Dataset, Parameters, predict
+from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset, Parameters, predict
 from ._history import History, Monitor
 from ._initialization import initial_parameters
 from ._network import Ensemble, Network, effective_n_threads, members, stacked

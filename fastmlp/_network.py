@@ -299,7 +299,8 @@ class Network:
         slots = []
         for state in self._states:
             slot = tuple(
-                [np.empty(shape, self.dtype) for shape in shapes] for shapes in self.architecture.trained_shapes
+                [np.empty(shape, self.dtype) for shape in shapes]
+                for shapes in self.architecture.trained_shapes
             )
             for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
                 layer.store(flat, *arrays)

@@ -229,7 +229,10 @@ def trace_step(estimator, X, y, sample_weight=None):
     )
     architecture = network.architecture
     before = [[array.copy() for array in arrays] for arrays in parameters]
-    gradients = [[np.empty_like(array) for array in arrays] for arrays in parameters[: architecture.n_trained]]
+    gradients = [
+        [np.empty_like(array) for array in arrays]
+        for arrays in parameters[: architecture.n_trained]
+    ]
     network.loss_and_gradient(dataset, model.alpha * (1.0 - model.l1_ratio), gradients)
     activations, deltas = network.trace(dataset)
     last_inputs = Dataset(activations[-1]) if activations else dataset
