@@ -162,14 +162,6 @@ class Architecture:
         """Shapes of the parameters that are trained; see `parameter_shapes`."""
         return self.parameter_shapes[: self.n_trained]
 
-    def is_residual(self, layer):
-        """Whether the layer of this number, from 0, adds its inputs to its outputs."""
-        return (
-            self.residual
-            and 0 < layer < self.n_layers - 1
-            and self.units[layer] == self.units[layer + 1]
-        )
-
     def up_to(self, depth):
         """The network up to its `depth`-th hidden layer, from 1, with a linear output layer of the
         same width."""
