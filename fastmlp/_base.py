@@ -344,8 +344,9 @@ class _BaseMLP(BaseEstimator):
             units = (coefs[0].shape[-2], *[coef.shape[-1] for coef in coefs])
             dtype = coefs[0].dtype
         except (AttributeError, TypeError, ValueError, IndexError):
-            units = ()
-        if units[:1] + units[-1:] == ends and dtype in (np.float32, np.float64) and min(units) > 0:
+            networks = units = ()
+        fits = networks and units[:1] + units[-1:] == ends and min(units) > 0
+        if fits and dtype in (np.float32, np.float64):
             architecture = self._fitted_architecture(units, dtype)
             try:
                 return [Parameters(architecture, own) for own in networks]
