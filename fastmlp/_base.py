@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 
 from ._architecture import PARAMETERS, Architecture
 from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
-from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset, Parameters, predict
+from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, Dataset, Parameters, predict
 from ._history import History, Monitor
 from ._initialization import initial_parameters
 from ._network import Ensemble, Network, effective_n_threads, members, stacked
@@ -37,8 +37,18 @@ _INTEGERS = [kind + size for kind in "iu" for size in "1248"]
 _X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
 _X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
 
-# Predictions ask for the same architecture again and again; to check it takes a while.
-_cached_architecture = functools.lru_cache(maxsize=256)(Architecture)
+
+@functools.lru_cache(maxsize=256)
+def _cached_architecture(units, activations, out_activation, normalization, residual, dtype):
+    """An Architecture for predictions, which ask for the same one again and again."""
+    return Architecture(
+        units,
+        activations,
+        out_activation,
+        normalization=normalization,
+        residual=residual,
+        dtype=dtype,
+    )
 
 
 @contextmanager
@@ -339,16 +349,21 @@ class _BaseMLP(BaseEstimator):
         """
         lists, ends = self._parameter_lists(), (self.n_features_in_, self.n_outputs_)
         try:
-            coefs = lists[0]
-            networks = [lists] if coefs[0].ndim == 2 else members(lists)
-            units = (coefs[0].shape[-2], *[coef.shape[-1] for coef in coefs])
-            dtype = coefs[0].dtype
+            coefs, intercepts, *_ = lists
+            first = coefs[0]
+            if first.ndim == 2:
+                networks = [lists]
+                units = (len(first), *map(len, intercepts))  # Parameters compares the coefs
+            else:
+                networks = members(lists)
+                units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
+            dtype = first.dtype
         except (AttributeError, TypeError, ValueError, IndexError):
             networks = units = ()
-        fits = networks and units[:1] + units[-1:] == ends and min(units) > 0
-        if fits and dtype in (np.float32, np.float64):
-            architecture = self._fitted_architecture(units, dtype)
+        if networks and (units[0], units[-1]) == ends and len(units) == len(coefs) + 1:
+            form = self._fitted_form(len(coefs))
             try:
+                architecture = _cached_architecture(units, *form, dtype)
                 return [Parameters(architecture, own) for own in networks]
             except ValueError:
                 pass
@@ -358,19 +373,15 @@ class _BaseMLP(BaseEstimator):
             " that lead from n_features_in_=%s to n_outputs_=%s." % ends
         )
 
-    def _fitted_architecture(self, units, dtype):
-        """The architecture of the fitted network, whose layers have these widths."""
+    def _fitted_form(self, n_layers):
+        """What an Architecture of the fitted network has between its units and its type."""
         held, normalization = vars(self), None
         if "norm_scales_" in held:
             normalization = "batch" if "norm_means_" in held else "layer"
-        return _cached_architecture(
-            units=units,
-            activations=tuple(self._activations(len(units) - 1)[:-1]),
-            out_activation=self.out_activation_,
-            normalization=normalization,
-            residual=self.residual,
-            dtype=dtype,
-        )
+        if self.out_activation_ not in OUTPUTS:
+            raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
+        activations = tuple(self._activations(n_layers)[:-1])
+        return activations, self.out_activation_, normalization, self.residual
 
     def _copy_parameters(self, architecture):
         """The present weights as a start for more training of a network of this architecture."""

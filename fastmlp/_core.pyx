@@ -1495,7 +1495,9 @@ cdef class Parameters:
         cdef tuple units = architecture.units
         cdef size_t n_layers = len(units) - 1
         self.architecture = architecture
-        self.normalization = NORMALIZATIONS.index(architecture.normalization)
+        normalization = architecture.normalization
+        if normalization is not None:
+            self.normalization = NORMALIZATIONS.index(normalization)
         cdef size_t n_lists = 2 * (1 + self.normalization_pairs())
         cdef size_t n_views = 2 * n_layers + (n_lists - 2) * (n_layers - 1)
         self.views = <Py_buffer *>PyMem_Calloc(n_views, sizeof(Py_buffer))
@@ -1766,15 +1768,15 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
     return out, not run.not_finite
 
 
-cdef int set_form(Layer *layers, architecture) except -1:
+cdef int set_form(Layer *layers, size_t n_layers, int normalization, architecture) except -1:
     """Gives each layer its activation, normalization, skip and factor of deltas. The last layer has
     none: its activation is the loss's."""
-    cdef size_t i, n_layers = architecture.n_layers
-    cdef int normalization = NORMALIZATIONS.index(architecture.normalization)
+    cdef size_t i
     cdef bint residual = architecture.residual
+    cdef tuple activations = architecture.activations
     cdef Layer *layer
     for i in range(n_layers - 1):
-        layers[i].activation = ACTIVATIONS.index(architecture.activations[i])
+        layers[i].activation = ACTIVATIONS.index(activations[i])
         layers[i].normalization = normalization
         layers[i].residual = residual and i > 0 and layers[i].fan_in == layers[i].fan_out
     layer = &layers[n_layers - 1]
@@ -1805,10 +1807,10 @@ def predict(Dataset dataset, Parameters parameters, int n_threads):
     cdef Run network
     architecture = parameters.architecture
     memset(&network, 0, sizeof(Run))
-    network.kernels = DOUBLE_KERNELS if architecture.dtype == DOUBLE else FLOAT_KERNELS
+    network.kernels = DOUBLE_KERNELS if parameters.views[0].itemsize == 8 else FLOAT_KERNELS
     network.output = OUTPUTS.index(architecture.out_activation)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
-    set_form(parameters.layers, architecture)
+    set_form(parameters.layers, parameters.n_layers, parameters.normalization, architecture)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
     return predict_samples(&network, dataset, None, n_threads)
 
@@ -1926,7 +1928,7 @@ cdef class Engine:
         for i, rate in enumerate(architecture.dropout):
             set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
                         seed)
-        set_form(self.layers, architecture)
+        set_form(self.layers, self.run.n_layers, self.run.normalization, architecture)
         self._most_rows = chunk_rows
         self._make_workspace(capacity, n_shares, dtype, sparse)
         self._make_shares(n_shares, dtype)
