@@ -224,9 +224,9 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         - 'batch' (Ioffe and Szegedy, 2015): in training, by the mean and
           variance of the batch, with sample weights if given; at prediction, by
           their running statistics. These have momentum 0.1, as in PyTorch,
-          reduced in proportion for a batch that is shorter than `batch_size`. A
-          batch must have at least two samples. It is processed as a whole, so
-          memory grows with its size. Not available with 'lbfgs'.
+          reduced in proportion for a batch that is shorter than `batch_size`,
+          which must be at least 2. A batch is processed as a whole, so memory
+          grows with its size. Not available with 'lbfgs'.
         - 'layer' (Ba, Kiros and Hinton, 2016): by the mean and variance over
           the units of the layer, for each sample separately.
 
@@ -317,8 +317,9 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
     max_time : float or None, default=None
         Time limit of the training in seconds. Training then ends with its
         current weights, after it has finished the step (with 'lbfgs', the
-        iteration) that is in progress; at least one is taken. An epoch that is
-        cut short is recorded only if it is the first.
+        iteration) that is in progress; at least one is taken. The limit is
+        checked at intervals of some tens of milliseconds. An epoch that is cut
+        short is recorded only if it is the first.
 
     average_weights : {{'ema', 'swa'}} or None, default=None
         Which average of the weights to keep, instead of the last weights:
