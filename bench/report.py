@@ -95,8 +95,8 @@ def update_readme(result):
     begin, end = MARKERS
     text = README.read_text()
     block = (
-        f"{begin}\nTime per epoch of fastmlp in milliseconds, and the time of each other library as "
-        f"a multiple of fastmlp's time with the same type. {sentence(result)}\n\n"
+        f"{begin}\nTime per epoch of fastmlp in milliseconds, and the time of each other library "
+        f"as a multiple of fastmlp's time with the same type. {sentence(result)}\n\n"
         f"{markdown(result)}\n{end}"
     )
     text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
