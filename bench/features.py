@@ -24,7 +24,7 @@ FEATURES = {  # parameters with the feature, and those of the fit that it is com
     "rmsprop": ({"solver": "rmsprop"}, {}),
     "lion": ({"solver": "lion"}, {}),
     "sgd": ({"solver": "sgd"}, {}),
-    "gelu, beside tanh": ({"activation": "gelu"}, {"activation": "tanh"}),
+    "gelu, compared with tanh": ({"activation": "gelu"}, {"activation": "tanh"}),
     "dropout": ({"dropout": 0.2}, {}),
     "input_dropout": ({"input_dropout": 0.1}, {}),
     "batch normalization": ({"normalization": "batch"}, {}),
