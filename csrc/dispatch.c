@@ -20,10 +20,10 @@
 
 const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double) {
     switch (isa) {
-#define CASE(name)                                                                                 \
+#define CASE(c, name)                                                                              \
     case FASTMLP_##name:                                                                           \
         return !SUPPORTS_##name ? NULL : is_double ? TABLE_##name(double) : TABLE_##name(float);
-        FASTMLP_ISAS(CASE)
+        FASTMLP_ISAS(CASE, _)
     }
     return NULL;
 }

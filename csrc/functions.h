@@ -154,44 +154,44 @@ static void NAME(logarithm)(size_t count, void *x_) {
 
 /* Each returns f(z) and f'(z). */
 
-INLINE real NAME(identity)(real z, real *slope) {
-    *slope = R(1);
+INLINE real NAME(identity)(real z, real *derivative) {
+    *derivative = R(1);
     return z;
 }
-INLINE real NAME(logistic)(real z, real *slope) {
+INLINE real NAME(logistic)(real z, real *derivative) {
     const real h = NAME(sigmoid)(z);
-    *slope = h * (R(1) - h);
+    *derivative = h * (R(1) - h);
     return h;
 }
-INLINE real NAME(tanh)(real z, real *slope) {
+INLINE real NAME(tanh)(real z, real *derivative) {
     const real h = NAME(hyperbolic_tangent)(z);
-    *slope = R(1) - h * h;
+    *derivative = R(1) - h * h;
     return h;
 }
-INLINE real NAME(relu)(real z, real *slope) {
-    *slope = z > 0 ? R(1) : R(0);
+INLINE real NAME(relu)(real z, real *derivative) {
+    *derivative = z > 0 ? R(1) : R(0);
     return z <= 0 ? R(0) : z;
 }
-INLINE real NAME(leaky_relu)(real z, real *slope) {
-    *slope = z > 0 ? R(1) : R(0.01);
-    return z * *slope;
+INLINE real NAME(leaky_relu)(real z, real *derivative) {
+    *derivative = z > 0 ? R(1) : R(0.01);
+    return z * *derivative;
 }
-INLINE real NAME(elu)(real z, real *slope) {
+INLINE real NAME(elu)(real z, real *derivative) {
     const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
-    *slope = e + R(1);
+    *derivative = e + R(1);
     return z > 0 ? z : e;
 }
-INLINE real NAME(selu)(real z, real *slope) {
+INLINE real NAME(selu)(real z, real *derivative) {
     const real scale = R(1.0507009873554804934193349852946);
     const real alpha = scale * R(1.6732632423543772848170429916717);
     const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
-    *slope = z > 0 ? scale : alpha * (e + R(1));
+    *derivative = z > 0 ? scale : alpha * (e + R(1));
     return z > 0 ? scale * z : alpha * e;
 }
 
 /* The normal distribution function by Hart's rational function 5666 (Computer Approximations, 1968),
  * to 2e-16. */
-INLINE real NAME(gelu)(real z, real *slope) {
+INLINE real NAME(gelu)(real z, real *derivative) {
     real x = R(__builtin_fabs(z));
     x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is zero long before: p / q need not overflow */
     real p = R(0.03526249659989109), q = R(0.08838834764831844);
@@ -210,52 +210,52 @@ INLINE real NAME(gelu)(real z, real *slope) {
     q = q * x + R(440.4137358247522);
     const real e = NAME(exp)(R(-0.5) * z * z), tail = e * (p / q);
     const real probability = z < 0 ? tail : R(1) - tail;
-    *slope = probability + z * (e * R(0.39894228040143267794));
+    *derivative = probability + z * (e * R(0.39894228040143267794));
     return z * probability;
 }
-INLINE real NAME(silu)(real z, real *slope) {
+INLINE real NAME(silu)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z))), reciprocal = R(1) / (R(1) + e);
     const real s = (z < 0 ? e : R(1)) * reciprocal, rest = (z < 0 ? R(1) : e) * reciprocal;
-    *slope = s * (R(1) + z * rest);
+    *derivative = s * (R(1) + z * rest);
     return z * s;
 }
 
 /* tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2); it is 1 long before n overflows */
-INLINE real NAME(mish)(real z, real *slope) {
+INLINE real NAME(mish)(real z, real *derivative) {
     const real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z, e = NAME(exp)(x), n = e * (e + R(2));
     const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;
-    *slope = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
+    *derivative = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
     return z * h;
 }
-INLINE real NAME(softplus)(real z, real *slope) {
+INLINE real NAME(softplus)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z)));
-    *slope = (z < 0 ? e : R(1)) / (R(1) + e);
+    *derivative = (z < 0 ? e : R(1)) / (R(1) + e);
     return (z < 0 ? R(0) : z) + NAME(log1p)(e);
 }
-INLINE real NAME(softsign)(real z, real *slope) {
+INLINE real NAME(softsign)(real z, real *derivative) {
     const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(z)));
-    *slope = reciprocal * reciprocal;
+    *derivative = reciprocal * reciprocal;
     return z * reciprocal;
 }
-INLINE real NAME(hard_tanh)(real z, real *slope) {
-    *slope = z > R(-1) && z < R(1) ? R(1) : R(0);
+INLINE real NAME(hard_tanh)(real z, real *derivative) {
+    *derivative = z > R(-1) && z < R(1) ? R(1) : R(0);
     return z > R(1) ? R(1) : z < R(-1) ? R(-1) : z;
 }
 
-#define ACTIVATION(name)                                                                           \
-    static void NAME(name##_activation)(size_t count, void *h_) {                                  \
+#define ACTIVATION(c, name)                                                                        \
+    static void NAME(activation_##name)(size_t count, void *h_) {                                  \
         real *h = h_, unused;                                                                      \
         for (size_t i = 0; i < count; i++)                                                         \
             h[i] = NAME(name)(h[i], &unused);                                                      \
     }                                                                                              \
-    static void NAME(name##_slope)(size_t count, void *h_, void *slope_) {                         \
+    static void NAME(activation_derivative_##name)(size_t count, void *h_, void *derivative_) {    \
         real *restrict h = h_;                                                                     \
-        real *restrict slope = slope_;                                                             \
+        real *restrict derivative = derivative_;                                                   \
         for (size_t i = 0; i < count; i++) {                                                       \
             real s;                                                                                \
             h[i] = NAME(name)(h[i], &s);                                                           \
-            slope[i] = s;                                                                          \
+            derivative[i] = s;                                                                     \
         }                                                                                          \
     }
-FASTMLP_ACTIVATIONS(ACTIVATION)
+FASTMLP_ACTIVATIONS(ACTIVATION, _)
 #undef ACTIVATION

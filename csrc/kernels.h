@@ -131,7 +131,7 @@ INLINE void NAME(fetch)(const char *row, size_t bytes) {
         __builtin_prefetch(row + at);
 }
 
-#define GATHER(name, source)                                                                       \
+#define GATHER(c, name, source)                                                                    \
     static void NAME(gather_##name)(size_t m, size_t n, const char *x, const intptr_t *rows,       \
                                     ptrdiff_t row_stride, ptrdiff_t column_stride, void *a_,       \
                                     size_t a_panel) {                                              \
@@ -165,7 +165,7 @@ INLINE void NAME(fetch)(const char *row, size_t bytes) {
             MOVE_PART(1, source)                                                                   \
         }                                                                                          \
     }
-FASTMLP_SOURCES(GATHER)
+FASTMLP_SOURCES(GATHER, _)
 #undef GATHER
 #undef MOVE
 #undef MOVE_PART
@@ -254,13 +254,9 @@ static double NAME(multiply_adds)(size_t n, void *sink) {
 
 /* ------------------------------------------------------------------------- the table */
 
-#define GATHER_ENTRY(name, type) [FASTMLP_##name] = NAME(gather_##name),
-#define ACTIVATION_ENTRY(name) [FASTMLP_##name] = NAME(name##_activation),
-#define SLOPE_ENTRY(name) [FASTMLP_##name] = NAME(name##_slope),
-#define OUTPUT_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output),
-#define OUTPUT_SLOPE_ENTRY(name) [FASTMLP_OUTPUT_##name] = NAME(name##_output_slope),
-#define LOSS_ENTRY(name, output, targets) [FASTMLP_##name] = NAME(name),
-#define STEP_ENTRY(name, ...) [FASTMLP_##name] = NAME(name),
+#define ENTRY(kernel, entry, ...) NAME(kernel##_##entry),
+#define KERNEL(returns, name, arguments) .name = NAME(name),
+#define KERNELS(returns, name, LIST, arguments) .name = {FASTMLP_##LIST(ENTRY, name)},
 
 const fastmlp_kernels NAME(kernels) = {
     .isa = ISA_NAME,
@@ -268,79 +264,32 @@ const fastmlp_kernels NAME(kernels) = {
     .lanes = V,
     .mr = MR,
     .nr = NR,
-    .gather = {FASTMLP_SOURCES(GATHER_ENTRY)},
-    .all_finite = NAME(all_finite),
-    .forward = NAME(forward),
-    .forward_csr = NAME(forward_csr),
-    .forward_narrow = NAME(forward_narrow),
-    .delta = NAME(delta),
-    .delta_narrow = NAME(delta_narrow),
-    .gradient = NAME(gradient),
-    .gradient_narrow = NAME(gradient_narrow),
-    .gradient_csr = NAME(gradient_csr),
-    .column_sums = NAME(column_sums),
-    .column_sums_narrow = NAME(column_sums_narrow),
-    .transpose = NAME(transpose),
-    .to_columns = NAME(to_columns),
-    .from_columns = NAME(from_columns),
-    .activation = {FASTMLP_ACTIVATIONS(ACTIVATION_ENTRY)},
-    .slope = {FASTMLP_ACTIVATIONS(SLOPE_ENTRY)},
-    .output = {FASTMLP_OUTPUTS(OUTPUT_ENTRY)},
-    .output_slope = {FASTMLP_ACTIVATIONS(OUTPUT_SLOPE_ENTRY) OUTPUT_SLOPE_ENTRY(exp)},
-    .chain = NAME(chain),
-    .loss = {FASTMLP_LOSSES(LOSS_ENTRY)},
-    .step = {FASTMLP_OPTIMIZERS(STEP_ENTRY)},
-    .gradient_squares = NAME(gradient_squares),
-    .clip = NAME(clip),
-    .bound = NAME(bound),
-    .bound_narrow = NAME(bound_narrow),
-    .dropout = NAME(dropout),
-    .dropout_csr = NAME(dropout_csr),
-    .moments = NAME(moments),
-    .combine_moments = NAME(combine_moments),
-    .running_average = NAME(running_average),
-    .normalize = NAME(normalize),
-    .normalization_sums = NAME(normalization_sums),
-    .normalize_delta = NAME(normalize_delta),
-    .normalize_rows = NAME(normalize_rows),
-    .normalize_rows_delta = NAME(normalize_rows_delta),
-    .add = NAME(add),
-    .multiply = NAME(multiply),
-    .sum_arrays = NAME(sum_arrays),
-    .exponential = NAME(exponential),
-    .logarithm = NAME(logarithm),
-    .multiply_adds = NAME(multiply_adds),
+#include "kernel_list.h"
 };
 
 /* for the next type */
 #undef ACROSS
-#undef ACTIVATION_ENTRY
 #undef ALONG
 #undef CSR_CALL
 #undef CSR_KERNELS
 #undef CSR_PANELS
+#undef ENTRY
 #undef EPSILON
-#undef SLOPE_ENTRY
 #undef SMALLEST
 #undef EXPONENT_BIAS
 #undef EXP_LIMIT
 #undef FOR_TILE
-#undef GATHER_ENTRY
 #undef INTERLEAVE_HIGH
 #undef INTERLEAVE_LOW
 #undef LN2_HIGH
 #undef LN2_LOW
 #undef LOSS
-#undef LOSS_ENTRY
 #undef MANTISSA_BITS
-#undef OUTPUT_ENTRY
-#undef OUTPUT_SLOPE_ENTRY
 #undef R
 #undef ROUNDER
 #undef SEPARABLE
 #undef SMALLEST_MEAN
 #undef SQUARE_ROOT
-#undef STEP_ENTRY
 #undef TANH_LIMIT
 #undef TILE
 #undef TILE_ROWS

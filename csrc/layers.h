@@ -53,7 +53,7 @@ INLINE vec NAME(drop)(vec x, const uint16_t *numbers, ivec threshold, real scale
 }
 
 static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout,
-                          uint64_t step, void *h_, void *slope_, size_t panel) {
+                          uint64_t step, void *h_, void *derivative_, size_t panel) {
     const ivec threshold = (ivec){0} + (NAME(signed_integer))dropout->threshold;
     const real scale = (real)dropout->scale;
     const NAME(words) lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -71,10 +71,11 @@ static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastml
             __builtin_memcpy(numbers, words, sizeof numbers);
             for (size_t lane = 0; lane < NOISE && unit + lane < n; lane += V) {
                 const size_t at = (unit + lane) / V * panel + i * V;
-                real *h = (real *)h_ + at, *slope = (real *)slope_ + at;
+                real *h = (real *)h_ + at, *derivative = (real *)derivative_ + at;
                 store(h, NAME(drop)(load(h), numbers + lane, threshold, scale));
-                if (slope_)
-                    store(slope, NAME(drop)(load(slope), numbers + lane, threshold, scale));
+                if (derivative_)
+                    store(derivative,
+                          NAME(drop)(load(derivative), numbers + lane, threshold, scale));
             }
         }
 }

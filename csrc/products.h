@@ -200,7 +200,7 @@ INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size
             const vec output = load(h + (size_t)j * c_panel + (size_t)i * V);
             acc[i][j] = (vec)((ivec)acc[i][j] & (ivec)(output != (vec){0}));
         }
-    else if (factor == FASTMLP_times_slope)
+    else if (factor == FASTMLP_times_derivative)
         FOR_TILE(m, n) acc[i][j] *= load(c + (size_t)j * c_panel + (size_t)i * V);
     FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
 }

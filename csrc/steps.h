@@ -175,11 +175,11 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
         const vec x = load(w + i), gradient = (load(g + i) + s.l2 * x) * s.scale;
         vec move, denominator;
         switch ((enum fastmlp_optimizer)optimizer) {
-#define CASE(name, ...)                                                                            \
+#define CASE(c, name, ...)                                                                         \
     case FASTMLP_##name:                                                                           \
         move = NAME(name##_move)(&s, gradient, state_1 + i, state_2 + i, &denominator);            \
         break;
-            FASTMLP_OPTIMIZERS(CASE)
+            FASTMLP_OPTIMIZERS(CASE, _)
 #undef CASE
         default:
             move = denominator = x; /* there is no other */
@@ -200,9 +200,9 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
     return (1 - step->l1_ratio) * NAME(sum)(squares) + 2 * step->l1_ratio * NAME(sum)(sizes);
 }
 
-#define STEP(name, slots, decays)                                                                  \
-    static double NAME(name)(size_t count, const fastmlp_step *step, int penalized, const void *g, \
-                             void *w, void *state_1, void *state_2) {                              \
+#define STEP(c, name, slots, decays)                                                               \
+    static double NAME(step_##name)(size_t count, const fastmlp_step *step, int penalized,         \
+                                    const void *g, void *w, void *state_1, void *state_2) {        \
         state_2 = slots > 1 ? state_2 : state_1;                                                   \
         if (penalized && step->l1_ratio > 0)                                                       \
             return NAME(step_loop)(FASTMLP_##name, decays, 1, count, step, penalized, g, w,        \
@@ -210,7 +210,7 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
         return NAME(step_loop)(FASTMLP_##name, decays, 0, count, step, penalized, g, w, state_1,   \
                                state_2);                                                           \
     }
-FASTMLP_OPTIMIZERS(STEP)
+FASTMLP_OPTIMIZERS(STEP, _)
 #undef STEP
 
 /* ------------------------------------------------------------------------- clips and bounds */

@@ -33,28 +33,6 @@ from libc.string cimport memcpy, memset
 
 cdef extern from *:
     """
-    #define FASTMLP_NAME(name, ...) #name,
-    static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTMLP_NAME)};
-    static const char *const fastmlp_output_names[] = {FASTMLP_OUTPUTS(FASTMLP_NAME)};
-    static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME)};
-    #define FASTMLP_LOSS_OUTPUT(name, output, targets) FASTMLP_OUTPUT_##output,
-    static const int fastmlp_loss_outputs[] = {FASTMLP_LOSSES(FASTMLP_LOSS_OUTPUT)};
-    #define FASTMLP_LOSS_TARGETS(name, output, targets) #targets,
-    static const char *const fastmlp_loss_targets[] = {FASTMLP_LOSSES(FASTMLP_LOSS_TARGETS)};
-    static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME)};
-    static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME)};
-    static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME)};
-    #define FASTMLP_SLOTS(name, slots, decays) slots,
-    static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SLOTS)};
-    #define FASTMLP_DECAYS(name, slots, decays) decays,
-    static const int fastmlp_optimizer_decays[] = {FASTMLP_OPTIMIZERS(FASTMLP_DECAYS)};
-
-    #if defined(__clang__)
-    #define FASTMLP_COMPILER "Clang " __clang_version__
-    #elif defined(__GNUC__)
-    #define FASTMLP_COMPILER "GCC " __VERSION__
-    #endif
-
     #ifdef _OPENMP
     #include <omp.h>
     #define FASTMLP_OPENMP _OPENMP
@@ -127,17 +105,6 @@ cdef extern from *:
         fastmlp_await(meetings, meeting + 1);
     }
     """
-    const char *const fastmlp_activation_names[]
-    const char *const fastmlp_output_names[]
-    const char *const fastmlp_loss_names[]
-    const int fastmlp_loss_outputs[]
-    const char *const fastmlp_loss_targets[]
-    const char *const fastmlp_optimizer_names[]
-    const char *const fastmlp_source_names[]
-    const char *const fastmlp_isa_names[]
-    const int fastmlp_optimizer_slots[]
-    const int fastmlp_optimizer_decays[]
-    const char *FASTMLP_COMPILER
     int FASTMLP_OPENMP
     void fastmlp_lap(double *clock, int phase) noexcept nogil
     size_t fastmlp_claim(size_t *next) noexcept nogil
@@ -217,59 +184,39 @@ cdef const fastmlp_kernels *kernels_of(isa_name, dtype) except NULL:
 
 
 def kernel_table(isa_name, dtype):
-    """Addresses of the kernels by name (a dict of them where there is a list), and the sizes
-    ``lanes``, ``mr``, ``nr``: for tests and benches, which call them through ctypes."""
+    """The kernels as ctypes functions by name, and the sizes ``lanes``, ``mr``, ``nr``: for tests
+    and benches. A kernel that exists once for each entry of a list is a dict of functions, without
+    the entries that are NULL. All pointers are passed as addresses."""
+    import ctypes
+
     cdef const fastmlp_kernels *k = kernels_of(isa_name, dtype)
-    return {
-        "lanes": k.lanes,
-        "mr": k.mr,
-        "nr": k.nr,
-        "gather": {name: <uintptr_t>k.gather[i] for i, name in enumerate(SOURCES)},
-        "all_finite": <uintptr_t>k.all_finite,
-        "forward": <uintptr_t>k.forward,
-        "forward_csr": <uintptr_t>k.forward_csr,
-        "forward_narrow": <uintptr_t>k.forward_narrow,
-        "delta": <uintptr_t>k.delta,
-        "delta_narrow": <uintptr_t>k.delta_narrow,
-        "gradient": <uintptr_t>k.gradient,
-        "gradient_narrow": <uintptr_t>k.gradient_narrow,
-        "gradient_csr": <uintptr_t>k.gradient_csr,
-        "column_sums": <uintptr_t>k.column_sums,
-        "column_sums_narrow": <uintptr_t>k.column_sums_narrow,
-        "transpose": <uintptr_t>k.transpose,
-        "to_columns": <uintptr_t>k.to_columns,
-        "from_columns": <uintptr_t>k.from_columns,
-        "activation": {name: <uintptr_t>k.activation[i] for i, name in enumerate(ACTIVATIONS)},
-        "slope": {name: <uintptr_t>k.slope[i] for i, name in enumerate(ACTIVATIONS)},
-        "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(OUTPUTS)},
-        "output_slope": {
-            name: <uintptr_t>k.output_slope[i] for i, name in enumerate(OUTPUTS)
-            if k.output_slope[i] is not NULL
-        },
-        "chain": <uintptr_t>k.chain,
-        "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
-        "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
-        "dropout": <uintptr_t>k.dropout,
-        "dropout_csr": <uintptr_t>k.dropout_csr,
-        "moments": <uintptr_t>k.moments,
-        "combine_moments": <uintptr_t>k.combine_moments,
-        "running_average": <uintptr_t>k.running_average,
-        "normalize": <uintptr_t>k.normalize,
-        "normalization_sums": <uintptr_t>k.normalization_sums,
-        "normalize_delta": <uintptr_t>k.normalize_delta,
-        "normalize_rows": <uintptr_t>k.normalize_rows,
-        "normalize_rows_delta": <uintptr_t>k.normalize_rows_delta,
-        "add": <uintptr_t>k.add,
-        "multiply": <uintptr_t>k.multiply,
-        "gradient_squares": <uintptr_t>k.gradient_squares,
-        "clip": <uintptr_t>k.clip,
-        "bound": <uintptr_t>k.bound,
-        "bound_narrow": <uintptr_t>k.bound_narrow,
-        "sum_arrays": <uintptr_t>k.sum_arrays,
-        "exponential": <uintptr_t>k.exponential,
-        "logarithm": <uintptr_t>k.logarithm,
-        "multiply_adds": <uintptr_t>k.multiply_adds,
+    cdef const fastmlp_signature *signature
+    cdef uintptr_t pointer
+    cdef size_t at
+    types = {
+        "void": None, "int": ctypes.c_int, "size_t": ctypes.c_size_t, "double": ctypes.c_double,
+        "ptrdiff_t": ctypes.c_ssize_t, "uint64_t": ctypes.c_uint64,
     }
+    lists = {
+        "": ("",), "SOURCES": SOURCES, "ACTIVATIONS": ACTIVATIONS, "OUTPUTS": OUTPUTS,
+        "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
+    }
+    table = {"lanes": k.lanes, "mr": k.mr, "nr": k.nr}
+    for kernel in range(FASTMLP_N_KERNELS):
+        signature = &fastmlp_signatures[kernel]
+        arguments = signature.arguments.decode().strip("()").split(",")
+        prototype = ctypes.CFUNCTYPE(
+            types[signature.returns.decode()],
+            *(ctypes.c_void_p if "*" in a else types[a.split()[0]] for a in arguments),
+        )
+        functions = {}
+        for i, entry in enumerate(lists[signature.list.decode()]):
+            at = signature.offset + i * sizeof(pointer)
+            memcpy(&pointer, <const char *>k + at, sizeof(pointer))
+            if pointer:
+                functions[entry] = prototype(pointer)
+        table[signature.name.decode()] = functions.get("", functions)
+    return table
 
 
 def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
@@ -592,7 +539,7 @@ cdef void finish_rows(
             k.normalize(
                 m, layer.n_panels, layer.mean, layer.variance, scale_of(run, layer),
                 shift_of(run, layer), NULL, outputs, run.stride)
-    if layer.deltas is not NULL and layer.factor == FASTMLP_times_slope:
+    if layer.deltas is not NULL and layer.factor == FASTMLP_times_derivative:
         slopes = layer.deltas + at * vector
     if slopes is not NULL or (
             layer.activation != FASTMLP_identity and not relu_in_product(run, l)):
@@ -601,7 +548,8 @@ cdef void finish_rows(
             if slopes is NULL:
                 k.activation[layer.activation](m * k.lanes, outputs + first)
             else:
-                k.slope[layer.activation](m * k.lanes, outputs + first, slopes + first)
+                k.activation_derivative[layer.activation](
+                    m * k.lanes, outputs + first, slopes + first)
     if layer.dropout.threshold > 0 and layer.deltas is not NULL:
         k.dropout(m, layer.fan_out, rows, &layer.dropout, number, outputs, slopes, run.stride)
     if layer.residual:
@@ -644,11 +592,11 @@ cdef double take_loss(
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t fan_out = run.layers[run.n_layers - 1].fan_out
     if run.chained:
-        k.output_slope[run.output](fan_out, z, ldz, slopes)
+        k.output_derivative[run.output](fan_out, z, ldz, slopes)
     cdef double loss = k.loss[run.loss](
         m, fan_out, z, ldz, run.samples.y, rows, run.samples.weights, &run.loss_settings)
     if run.chained:
-        k.chain(fan_out, z, ldz, slopes)
+        k.multiply_derivatives(fan_out, z, ldz, slopes)
     return loss
 
 
@@ -1801,13 +1749,13 @@ cdef int set_form(
     for i in range(n_layers - 1):
         layer = &layers[i]
         if layer.dropout.threshold or layer.residual or layers[i + 1].residual:
-            layer.factor = FASTMLP_times_slope
+            layer.factor = FASTMLP_times_derivative
         elif layer.activation == FASTMLP_identity:
             layer.factor = FASTMLP_no_factor
         elif layer.activation == FASTMLP_relu:
             layer.factor = FASTMLP_where_positive
         else:
-            layer.factor = FASTMLP_times_slope
+            layer.factor = FASTMLP_times_derivative
 
 
 def predict(Dataset dataset, Parameters parameters, activations, out_activation, bint residual,
