@@ -33,7 +33,8 @@
     X(c, elu)                                                                                      \
     X(c, selu)                                                                                     \
     X(c, gelu) X(c, silu) X(c, mish) X(c, softplus) X(c, softsign) X(c, hard_tanh)
-#define FASTMLP_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp) X(c, softmax)
+#define FASTMLP_ELEMENTWISE_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp)
+#define FASTMLP_OUTPUTS(X, c) FASTMLP_ELEMENTWISE_OUTPUTS(X, c) X(c, softmax)
 /* X(c, loss, output activation that the loss's kernel applies, its targets). A loss of reals takes
  * other output activations too, through output_derivative; there the deviances replace poisson and
  * gamma. */
@@ -81,6 +82,7 @@
 #define FASTMLP_ENUM(prefix, name, ...) prefix##name,
 enum fastmlp_activation { FASTMLP_ACTIVATIONS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_ACTIVATIONS };
 enum fastmlp_output { FASTMLP_OUTPUTS(FASTMLP_ENUM, FASTMLP_OUTPUT_) FASTMLP_N_OUTPUTS };
+#define FASTMLP_N_ELEMENTWISE_OUTPUTS FASTMLP_N_OUTPUTS /* the entries of the others are NULL */
 enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_LOSSES };
 enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_OPTIMIZERS };
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_SOURCES };
@@ -155,11 +157,5 @@ FASTMLP_ISAS(FASTMLP_DECLARE_ISA, _)
 
 /* The table of an ISA (enum fastmlp_isa) and type; NULL if the build or the processor lacks it. */
 const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double);
-
-/* Sets the CPU to flush denormal numbers to zero and returns the old state. The engine's threads run
- * so, because an operation on a denormal costs up to a hundred times an ordinary one, and Adam's
- * moments decay into denormals. */
-uint64_t fastmlp_flush_denormals(void);
-void fastmlp_restore_denormals(uint64_t state);
 
 #endif

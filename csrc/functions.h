@@ -12,7 +12,6 @@
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define EXP_LIMIT 800.0
 #define TANH_LIMIT 44.0
-#define SQUARE_ROOT __builtin_sqrt
 #define EPSILON DBL_EPSILON
 #define SMALLEST DBL_MIN /* that is not flushed to zero */
 #else
@@ -23,7 +22,6 @@
 #define LN2_LOW -0x1.bd0106p-13f
 #define EXP_LIMIT 120.0f
 #define TANH_LIMIT 20.0f
-#define SQUARE_ROOT __builtin_sqrtf
 #define EPSILON FLT_EPSILON
 #define SMALLEST FLT_MIN
 #endif

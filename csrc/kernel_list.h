@@ -5,9 +5,8 @@
  *     KERNELS(returns, name, LIST, (arguments))  a kernel that exists once for each entry of
  *                                                FASTMLP_LIST
  * From these, fastmlp.h makes the table's type, kernels.h each table, and names.h the signatures
- * from which Python makes ctypes functions. The body of a KERNEL is NAME(name); the bodies of
- * KERNELS are NAME(name_entry), where an enum constant 0 in place of a function makes a null entry.
- * fastmlp.h defines the terms.
+ * from which Python makes ctypes functions. The body of a KERNEL is NAME(name), the bodies of KERNELS
+ * are NAME(name_entry). fastmlp.h defines the terms.
  */
 
 /* ------------------------------------------------------------------------- inputs */
@@ -152,7 +151,8 @@ KERNEL(void, multiply, (size_t count, const void *x, void *y))
 /* The output activation of mr rows in columns, ldz reals between outputs, in place.
  * output_derivative also stores its derivatives (n, mr); it is NULL for softmax. */
 KERNELS(void, output, OUTPUTS, (size_t n, void *z, size_t ldz))
-KERNELS(void, output_derivative, OUTPUTS, (size_t n, void *z, size_t ldz, void *derivatives))
+KERNELS(void, output_derivative, ELEMENTWISE_OUTPUTS,
+        (size_t n, void *z, size_t ldz, void *derivatives))
 /* z *= derivatives (n, mr) */
 KERNEL(void, multiply_derivatives, (size_t n, void *z, size_t ldz, const void *derivatives))
 

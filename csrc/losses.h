@@ -61,7 +61,6 @@ INLINE void NAME(softmax)(size_t n, real *z, size_t ldz, real *log_sum) {
             log_sum[i] = largest[i] + NAME(log)(sum[i]);
 }
 static void NAME(output_softmax)(size_t n, void *z, size_t ldz) { NAME(softmax)(n, z, ldz, NULL); }
-enum { NAME(output_derivative_softmax) }; /* NULL: an output depends on all z of its row */
 
 static void NAME(multiply_derivatives)(size_t n, void *z_, size_t ldz, const void *derivatives_) {
     const real *derivatives = derivatives_;

@@ -1,17 +1,5 @@
 /* The optimizers' steps. Included by kernels.h, once for each type. */
 
-INLINE vec NAME(square_root)(vec x) {
-    UNROLL(16) for (size_t lane = 0; lane < V; lane++) x[lane] = SQUARE_ROOT(x[lane]);
-    return x;
-}
-
-INLINE double NAME(sum)(vec x) {
-    double sum = 0;
-    for (size_t lane = 0; lane < V; lane++)
-        sum += (double)x[lane];
-    return sum;
-}
-
 static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t distance, void *out_) {
     const real *x = x_;
     real *out = out_;

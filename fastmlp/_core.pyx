@@ -31,91 +31,6 @@ from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    #define FASTMLP_OPENMP _OPENMP
-    static inline int fastmlp_team_size(void) { return omp_get_num_threads(); }
-    static inline int fastmlp_max_threads(void) { return omp_get_max_threads(); }
-    #else
-    #define FASTMLP_OPENMP 0
-    static inline int fastmlp_team_size(void) { return 1; }
-    static inline int fastmlp_max_threads(void) { return 1; }
-    #endif
-
-    #include <time.h>
-    #ifdef _WIN32
-    #include <windows.h>
-    static inline void fastmlp_nap(void) { Sleep(0); }
-    #else
-    static inline void fastmlp_nap(void) {
-        struct timespec nap = {0, 20000};
-        nanosleep(&nap, NULL);
-    }
-    #endif
-    #ifdef __x86_64__
-    #define FASTMLP_PAUSE() __builtin_ia32_pause()
-    #elif defined(__aarch64__)
-    #define FASTMLP_PAUSE() __asm__ volatile("yield")
-    #else
-    #define FASTMLP_PAUSE() (void)0
-    #endif
-
-    /* Adds the seconds since the last lap to clock[phase]; NULL: nobody asks. */
-    static inline void fastmlp_lap(double *clock, int phase) {
-        if (!clock) return;
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        const double last = clock[0];
-        clock[0] = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-        clock[phase] += phase ? clock[0] - last : 0;
-    }
-
-    static inline size_t fastmlp_claim(size_t *next) {
-        return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
-    }
-
-    static inline void fastmlp_set(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
-
-    /* Waits until others have counted to n. Some 50 us of turning, then naps: a core left idle goes
-     * to the thread we wait for, if another process has taken its own. */
-    static inline void fastmlp_await(const unsigned *count, unsigned n) {
-        int turns = 2000;
-        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != n) {
-            if (turns-- > 0) FASTMLP_PAUSE();
-            else fastmlp_nap();
-        }
-    }
-
-    static inline void fastmlp_count(unsigned *count, unsigned n) {
-        __atomic_store_n(count, n, __ATOMIC_RELEASE);
-    }
-
-    /* Waits until all n threads of a team have come here. OpenMP's barrier turns for milliseconds
-     * instead: that is far slower where another process has taken a core. */
-    static inline void fastmlp_meet(int *arrived, unsigned *meetings, int n) {
-        if (n == 1) return;
-        unsigned meeting = __atomic_load_n(meetings, __ATOMIC_RELAXED);
-        if (__atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL) == n) {
-            __atomic_store_n(arrived, 0, __ATOMIC_RELAXED);
-            fastmlp_count(meetings, meeting + 1);
-            return;
-        }
-        fastmlp_await(meetings, meeting + 1);
-    }
-    """
-    int FASTMLP_OPENMP
-    void fastmlp_lap(double *clock, int phase) noexcept nogil
-    size_t fastmlp_claim(size_t *next) noexcept nogil
-    void fastmlp_set(bint *flag) noexcept nogil
-    void fastmlp_await(const unsigned *count, unsigned n) noexcept nogil
-    void fastmlp_count(unsigned *count, unsigned n) noexcept nogil
-    void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
-    int fastmlp_team_size() noexcept nogil
-    int fastmlp_max_threads() noexcept nogil
-
-
 # ------------------------------------------------------------------------------ names and ISAs
 
 ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
@@ -199,7 +114,7 @@ def kernel_table(isa_name, dtype):
     }
     lists = {
         "": ("",), "SOURCES": SOURCES, "ACTIVATIONS": ACTIVATIONS, "OUTPUTS": OUTPUTS,
-        "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
+        "ELEMENTWISE_OUTPUTS": OUTPUTS, "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
     }
     table = {"lanes": k.lanes, "mr": k.mr, "nr": k.nr}
     for kernel in range(FASTMLP_N_KERNELS):
@@ -744,7 +659,7 @@ cdef void batch_normalized_rows(
         fastmlp_lap(clock, FORWARD)
         own = NULL
         if takes_moments(run, l):
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             fastmlp_lap(clock, WAIT)
             own = layer.moments + <size_t>thread * size
             k.combine_moments(n_units, layer.n_panels, run.unit_weights + l * n_units,
@@ -768,7 +683,7 @@ cdef void batch_normalized_rows(
         fastmlp_lap(clock, DELTA)
         if layer.frozen:
             continue
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
         own = layer.sums + <size_t>thread * size
         k.sum_arrays(2 * layer.n_bias, n_units, layer.row_sums, 2 * layer.n_bias, own)
@@ -1176,7 +1091,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         stop_block += run.blocks[i].middle < high
     n_rows = cut_chunk(run, begin, &order)
     deal(&run.row_parts[thread], row_units(run, n_rows, n_threads), thread, n_threads)
-    fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+    fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
         epoch = batch // run.n_batches
@@ -1209,7 +1124,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                 differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
                                    clock)
                 backward_rows(run, row, m, i, not first, NULL, clock)
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
         # weights; nobody looks at the parts of the rows
@@ -1245,7 +1160,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
 
         if steps and run.clip_norm < INFINITY:
             later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             parts, later_parts = later_parts, parts
             squares = 0
             for i in range(run.n_blocks):
@@ -1261,7 +1176,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             fastmlp_lap(clock, STEP)
         if steps and run.max_norm < INFINITY:
             later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             parts = later_parts
             turn = 0
             while claim(parts, thread, n_threads, &turn, &i):
@@ -1272,7 +1187,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                     if run.average:
                         average_block(run, &column)
             fastmlp_lap(clock, STEP)
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
         if thread == 0 and steps and run.normalization == BATCH_NORMALIZATION:
