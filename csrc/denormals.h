@@ -1,5 +1,6 @@
-/* The CPU's switch for denormal numbers. The engine's threads flush them to zero while they work: an
- * operation on a denormal can cost a hundred ordinary ones, and Adam's moments decay into them. */
+/* The CPU's switch for denormal numbers. The engine's threads flush them to zero while they work,
+ * because an operation on a denormal can take a hundred times as long, and Adam's moments decay
+ * into denormals. */
 #ifndef FASTMLP_DENORMALS_H
 #define FASTMLP_DENORMALS_H
 

@@ -9,8 +9,8 @@
  * V): one vector per row. A matrix (rows, columns) in panels is (panels, rows, V), with column j in
  * lane j % V of panel j / V and zeros in unused lanes; `x_panel` is the number of reals between
  * panels of x. A matrix in columns is (row panels, columns, V), with row r in lane r % V of row
- * panel r / V. m, n, k, mr and nr are BLIS's: a product is (m, k) times (k, n), its register tile mr
- * rows by nr vectors.
+ * panel r / V. m, n, k, mr and nr are BLIS's: a product is (m, k) times (k, n), its register tile
+ * is mr rows by nr vectors.
  *
  * Every array in panels is aligned to a vector. The order of a sum over k depends on k only, so the
  * bits of an element depend neither on its neighbours nor on the thread that computes it.
@@ -21,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The lists. Each makes an enum, the entries of the kernel table, the names that Python accepts, the
- * parameters of tests and the rows of benches. A list calls X(c, name, ...) for each entry; c comes
- * from the caller. */
+/* The lists. Each makes an enum, the entries of the kernel table, the names that Python accepts,
+ * the parameters of tests and the rows of benches. A list calls X(c, name, ...) for each entry,
+ * with the caller's c. */
 #define FASTMLP_ACTIVATIONS(X, c)                                                                  \
     X(c, identity)                                                                                 \
     X(c, logistic)                                                                                 \
@@ -88,61 +88,61 @@ enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_OP
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_SOURCES };
 enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_ISAS };
 
-/* What a delta is multiplied by: nothing; relu's derivative, by where its output h is not zero; the
- * activation's derivative, which the forward pass has left where the delta goes. */
+/* The factor of a delta: 1; relu's derivative, which is 1 where its output h is not zero, else 0;
+ * or the activation's derivative, which the forward pass has stored where the delta goes. */
 enum fastmlp_factor { FASTMLP_no_factor, FASTMLP_where_positive, FASTMLP_times_derivative };
 
-/* What dropout of one layer's outputs needs. */
+/* The dropout of one layer's outputs. */
 typedef struct {
-    uint32_t key[2];    /* of the random numbers */
-    uint32_t layer;     /* a number of its own */
-    uint32_t threshold; /* of 16 random bits: below it a unit is dropped */
-    double scale;       /* of the others */
+    uint32_t key[2];    /* key of the random numbers */
+    uint32_t layer;     /* number of the layer */
+    uint32_t threshold; /* a unit is dropped if its 16 random bits are below it */
+    double scale;       /* factor of the units that are kept */
 } fastmlp_dropout;
 
-/* What a loss needs beside its arrays. */
+/* The settings of the losses. */
 typedef struct {
-    double delta;         /* huber: where it turns from a square to a line */
+    double delta;         /* huber: the error at which it changes from quadratic to linear */
     double gamma;         /* focal: exponent */
     double smoothing;     /* log_loss: share of a target that is spread over all classes */
-    const double *levels; /* quantile: (n), of each output */
+    const double *levels; /* quantile: (n), the level of each output */
 } fastmlp_loss_settings;
 
-/* What all steps of an optimizer have in common. */
+/* The settings of an optimizer. */
 typedef struct {
-    double alpha, l1_ratio, weight_decay; /* the penalties, of coefficients only */
+    double alpha, l1_ratio, weight_decay; /* penalties on coefficients; intercepts have none */
     double momentum, beta_1, beta_2, epsilon;
     int nesterov;
-    int scheduled; /* sgd's velocity adds up gradients, not moves: PyTorch's way where rates change */
+    int scheduled; /* rates vary: sgd's velocity sums gradients, not moves, as in PyTorch */
 } fastmlp_settings;
 
-/* What one step needs beside its arrays. */
+/* The coefficients of one step. */
 typedef struct {
-    double scale, l2;     /* the gradient proper is scale (g + l2 w) */
-    double learning_rate; /* with the optimizer's bias correction in it */
-    double ahead;         /* nadam: the same, of the gradient itself */
-    double adaptive;      /* radam: 0 before it can be rectified */
+    double scale, l2;     /* the penalized gradient is scale (g + l2 w) */
+    double learning_rate; /* includes the optimizer's bias correction */
+    double ahead;         /* nadam: learning rate of the gradient itself */
+    double adaptive;      /* radam: 1, or 0 while the variance cannot be rectified yet */
     double decay;         /* share of the weights that is subtracted */
-    double threshold;     /* of the L1 penalty, times the optimizer's denominator */
+    double threshold;     /* soft threshold of the L1 penalty, times the optimizer's denominator */
     double l1_ratio;
     double look_ahead, own; /* sgd moves by look_ahead velocity - own learning_rate gradient */
     double momentum, beta_1, beta_2, epsilon;
 } fastmlp_step;
 
-/* Step number t (from 1) on a batch whose sample weights sum to `weight`. */
+/* Computes the coefficients of step t (from 1) on a batch whose sample weights sum to `weight`. */
 void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
                           double learning_rate, double weight, fastmlp_step *step);
 
-/* Rows of a CSR matrix; indices are int32 or int64, data float or double. */
+/* A CSR matrix. */
 typedef struct {
     const int64_t *indptr;
     const void *indices, *data;
-    int wide_indices; /* int64 */
-    int double_data;
+    int wide_indices; /* whether indices are int64, else int32 */
+    int double_data;  /* whether data is double, else float */
 } fastmlp_csr;
 
-/* The table of one ISA and type: its sizes, and a pointer to each kernel or an array of pointers with
- * one for each entry of a list. */
+/* The table of one ISA and type: its sizes, and a pointer to each kernel, or an array of pointers
+ * with one for each entry of a list. */
 typedef struct {
     const char *isa;
     size_t real_size, lanes, mr, nr;

@@ -1,8 +1,8 @@
-/* Elementary functions and activations. Included by kernels.h, once for each type. */
+/* Elementary functions and activations. kernels.h includes this file once for each type. */
 
 /* -------------------------------------------------------------------- elementary functions */
 
-/* Scalar and free of branches, so that loops over a multiple of V elements become vector code. */
+/* These are scalar and free of branches, so that the compiler vectorizes loops over them. */
 
 #if REAL_IS_DOUBLE
 #define ROUNDER 0x1.8p52 /* x + ROUNDER holds round(x) in its low bits */
@@ -13,7 +13,7 @@
 #define EXP_LIMIT 800.0
 #define TANH_LIMIT 44.0
 #define EPSILON DBL_EPSILON
-#define SMALLEST DBL_MIN /* that is not flushed to zero */
+#define SMALLEST DBL_MIN /* the smallest number that is not flushed to zero */
 #else
 #define ROUNDER 0x1.8p23f
 #define MANTISSA_BITS 23
@@ -37,13 +37,13 @@ INLINE real NAME(from_bits)(integer i) {
     __builtin_memcpy(&x, &i, sizeof x);
     return x;
 }
-/* 2^k for a whole number k in the normal range */
+/* 2^k for an integer k such that 2^k is normal */
 INLINE real NAME(power_of_two)(real k) {
     return NAME(from_bits)((NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS);
 }
 
-/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 - r by its Taylor series (to degree 13 or 7:
- * under a tenth of an ulp). */
+/* Splits x = k ln 2 + r with |r| <= ln(2) / 2 and returns exp(r) - 1 - r by its Taylor series, to
+ * degree 13 or 7: the error is under a tenth of an ulp. */
 INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
     *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
     const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
@@ -73,12 +73,12 @@ INLINE real NAME(exp)(real x) {
     real k, r;
     const real tail = NAME(reduced_exp)(x, &k, &r);
     const real p = R(1) + (r + tail);
-    /* two factors, for 2^k itself may be out of range where the result is not */
+    /* two factors, because 2^k may be out of range although the result is not */
     const real half = (k * R(0.5) + ROUNDER) - ROUNDER;
     return p * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
 }
 
-/* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
+/* tanh(|x|) = e / (e + 2) with e = exp(2|x|) - 1, which is accurate near zero */
 INLINE real NAME(hyperbolic_tangent)(real x) {
     real y = R(__builtin_fabs(x)) * 2;
     y = y > TANH_LIMIT ? TANH_LIMIT : y;
@@ -90,7 +90,7 @@ INLINE real NAME(hyperbolic_tangent)(real x) {
     return R(__builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x)); /* (1 - q) / 2 = 1 / s */
 }
 
-/* exp(x) - 1, which keeps its digits near zero, for x <= 0 */
+/* exp(x) - 1 for x <= 0, accurate near zero */
 INLINE real NAME(negative_expm1)(real x) {
     x = x < -TANH_LIMIT ? -TANH_LIMIT : x;
     real k, r;
@@ -104,11 +104,11 @@ INLINE real NAME(sigmoid)(real x) {
     return (x < 0 ? e : R(1)) / (R(1) + e);
 }
 
-/* log of NaN or of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
- * log((1 + s) / (1 - s)), s = (m - 1) / (m + 1) */
+/* log(x) for x that is NaN, or positive, normal and finite. With x = 2^k m and sqrt(1/2) <= m <
+ * sqrt(2), log(m) is the series of log((1 + s) / (1 - s)) in s = (m - 1) / (m + 1). */
 INLINE real NAME(log)(real x) {
     const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
-    const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
+    const integer offset = NAME(bits)(x) - low + one; /* has the exponent of x / sqrt(1/2) */
     const integer exponent = (offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
     const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
     const real m = NAME(from_bits)(NAME(bits)(x) - ((exponent - EXPONENT_BIAS) << MANTISSA_BITS));
@@ -132,9 +132,10 @@ INLINE real NAME(log)(real x) {
     return x == x ? log : x;
 }
 
-INLINE real NAME(log1p)(real x) { /* for x > -1 */
+/* log(1 + x) for x > -1; the quotient corrects the rounding of 1 + x (Kahan). */
+INLINE real NAME(log1p)(real x) {
     const real y = R(1) + x;
-    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1))); /* what the sum has lost (Kahan) */
+    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1)));
 }
 
 static void NAME(exponential)(size_t count, void *x_) {
@@ -150,7 +151,7 @@ static void NAME(logarithm)(size_t count, void *x_) {
 
 /* ------------------------------------------------------------------------- activations */
 
-/* Each returns f(z) and f'(z). */
+/* Each returns f(z) and sets derivative = f'(z). */
 
 INLINE real NAME(identity)(real z, real *derivative) {
     *derivative = R(1);
@@ -187,11 +188,11 @@ INLINE real NAME(selu)(real z, real *derivative) {
     return z > 0 ? scale * z : alpha * e;
 }
 
-/* The normal distribution function by Hart's rational function 5666 (Computer Approximations, 1968),
- * to 2e-16. */
+/* z times the normal distribution function, which is Hart's rational approximation 5666 (Computer
+ * Approximations, 1968), accurate to 2e-16. */
 INLINE real NAME(gelu)(real z, real *derivative) {
     real x = R(__builtin_fabs(z));
-    x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is zero long before: p / q need not overflow */
+    x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is 0 there; p / q must not overflow */
     real p = R(0.03526249659989109), q = R(0.08838834764831844);
     p = p * x + R(0.7003830644436881);
     p = p * x + R(6.373962203531650);
@@ -218,7 +219,8 @@ INLINE real NAME(silu)(real z, real *derivative) {
     return z * s;
 }
 
-/* tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2); it is 1 long before n overflows */
+/* z tanh(log(1 + e)) with e = exp(z); tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2), which is 1
+ * long before n overflows. */
 INLINE real NAME(mish)(real z, real *derivative) {
     const real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z, e = NAME(exp)(x), n = e * (e + R(2));
     const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;

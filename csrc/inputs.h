@@ -1,6 +1,6 @@
-/* Reading samples into panels. Included by kernels.h, once for each type. */
+/* Samples into panels. kernels.h includes this file once for each type. */
 
-/* n reals from n sources side by side, n a constant power of two */
+/* Converts n contiguous sources to n reals; n is a constant power of two. */
 #define MOVE(n, source, from, to)                                                                  \
     do {                                                                                           \
         typedef source sources __attribute__((vector_size((n) * sizeof(source))));                 \
@@ -16,7 +16,7 @@
         from += (n) * sizeof(source), to += (n);                                                   \
     }
 
-/* Rows come in random order: while one is moved, the one half a kilobyte later is fetched. */
+/* Rows come in random order, so gather prefetches the row that it reads half a kilobyte later. */
 INLINE void NAME(fetch)(const char *row, size_t bytes) {
     for (size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(row + at);
@@ -61,7 +61,7 @@ FASTMLP_SOURCES(GATHER, _)
 #undef MOVE
 #undef MOVE_PART
 
-/* x - x is zero, or NaN of a NaN or an infinity */
+/* x - x is 0 for finite x, else NaN. */
 static int NAME(all_finite)(size_t m, size_t n_panels, const void *a_, size_t a_panel) {
     vec even = {0}, odd = {0};
     for (size_t p = 0; p < n_panels; p++) {

@@ -5,8 +5,8 @@
  *     KERNELS(returns, name, LIST, (arguments))  a kernel that exists once for each entry of
  *                                                FASTMLP_LIST
  * From these, fastmlp.h makes the table's type, kernels.h each table, and names.h the signatures
- * from which Python makes ctypes functions. The body of a KERNEL is NAME(name), the bodies of KERNELS
- * are NAME(name_entry). fastmlp.h defines the terms.
+ * from which Python makes ctypes functions. The body of a KERNEL is NAME(name), the bodies of
+ * KERNELS are NAME(name_entry). fastmlp.h defines the terms.
  */
 
 /* ------------------------------------------------------------------------- inputs */
@@ -52,15 +52,15 @@ KERNEL(void, delta_narrow,
        (size_t row, size_t m, size_t n_panels, size_t k, const void *d, const void *wt, int factor,
         const void *h, void *c, size_t c_panel))
 
-/* g = a^T d over k samples, or g += a^T d if accumulate: g is (n panels, m, V). Unless sums is NULL,
- * it gets the column sums of d, as from column_sums. a points to the first of m columns (inputs of
- * the layer) of an array in panels: to lane 0 of a panel. The columns may continue in later
- * panels. */
+/* g = a^T d over k samples, or g += a^T d if accumulate: g is (n panels, m, V). Unless sums is
+ * NULL, it gets the column sums of d, as from column_sums. a points to the first of m columns
+ * (inputs of the layer) of an array in panels: to lane 0 of a panel. The columns may continue in
+ * later panels. */
 KERNEL(void, gradient,
        (size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *d,
         size_t d_panel, int accumulate, void *g, size_t g_panel, void *sums))
-/* The same for a narrow layer: a is its deltas in columns (row panels, width, V), of which the first
- * m are used, and d is its inputs. */
+/* The same for a narrow layer: a is its deltas in columns (row panels, width, V), of which the
+ * first m are used, and d is its inputs. */
 KERNEL(void, gradient_narrow,
        (size_t m, size_t width, size_t n_panels, size_t k, const void *a, const void *d,
         size_t d_panel, int accumulate, void *g, size_t g_panel))
@@ -93,8 +93,8 @@ KERNELS(void, activation_derivative, ACTIVATIONS, (size_t count, void *h, void *
 
 /* ------------------------------------------------------------------------- dropout */
 
-/* Inverted dropout of h, m rows of n units in panels, and of derivative unless it is NULL. Whether a
- * unit is dropped depends on the key, the step, the layer, the row's number and the unit only. */
+/* Inverted dropout of h, m rows of n units in panels, and of derivative unless it is NULL. Whether
+ * a unit is dropped depends on the key, the step, the layer, the row's number and the unit only. */
 KERNEL(void, dropout,
        (size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout, uint64_t step,
         void *h, void *derivative, size_t panel))
@@ -141,6 +141,8 @@ KERNEL(void, normalize_rows,
 KERNEL(void, normalize_rows_delta,
        (size_t m, size_t n, const void *scale, const void *x, const void *inverse, void *d,
         size_t panel))
+
+/* ------------------------------------------------------------------------- elementwise */
 
 /* y += x and y *= x; count is a multiple of V. */
 KERNEL(void, add, (size_t count, const void *x, void *y))
@@ -191,7 +193,7 @@ KERNEL(int, bound_narrow, (size_t n_panels, size_t n, double max_norm, void *w))
  * `distance` reals apart. */
 KERNEL(void, sum_arrays, (size_t count, size_t n, const void *x, size_t distance, void *out))
 
-/* ------------------------------------------------------------------------- for tests and benches */
+/* ------------------------------------------------------------------------- tests and benches */
 
 /* The losses' exp and log of `count` reals, in place, for tests. */
 KERNEL(void, exponential, (size_t count, void *x))

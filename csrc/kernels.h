@@ -28,7 +28,7 @@
 
 /* ------------------------------------------------------------------------- layouts */
 
-/* A full V x V block is transposed in registers: log2(V) rounds of a perfect shuffle. */
+/* Transposes a full V x V block in registers, by log2(V) rounds of a perfect shuffle. */
 static void NAME(transpose)(size_t m, size_t n, const void *w_, void *wt_) {
     const real *restrict w = w_;
     real *restrict wt = wt_;

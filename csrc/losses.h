@@ -1,4 +1,4 @@
-/* Output activations and losses. Included by kernels.h, once for each type. */
+/* Output activations and losses. kernels.h includes this file once for each type. */
 
 /* ------------------------------------------------------------------------- output activations */
 
@@ -39,7 +39,7 @@ static void NAME(output_derivative_exp)(size_t n, void *z_, size_t ldz, void *de
         __builtin_memcpy((real *)derivatives + o * MR, (real *)z_ + o * ldz, MR * sizeof(real));
 }
 
-/* log_sum: logarithms of the rows' sums of exp(z), or NULL */
+/* Unless log_sum is NULL, it gets log(sum of exp(z)) for each row. */
 INLINE void NAME(softmax)(size_t n, real *z, size_t ldz, real *log_sum) {
     real largest[MR], sum[MR];
     for (size_t i = 0; i < MR; i++)
@@ -73,13 +73,13 @@ static void NAME(multiply_derivatives)(size_t n, void *z_, size_t ldz, const voi
 
 /* ------------------------------------------------------------------------- losses */
 
-/* not inlined, for one that calls another only now and then must not be slowed by it */
+/* noinline: inlining a rarely called loss slows its caller. */
 #define LOSS(name)                                                                                 \
     static __attribute__((noinline)) double NAME(loss_##name)(                                     \
         size_t m, size_t n, void *z_, size_t ldz, const void *y_, const intptr_t *rows,            \
         const double *weights, const fastmlp_loss_settings *settings)
 
-/* Rows beyond m repeat the first with weight zero. */
+/* Rows from m to MR are copies of the first row with weight zero. */
 INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weights, intptr_t *row,
                               real *weight) {
     for (size_t i = 0; i < MR; i++) {
@@ -113,7 +113,8 @@ LOSS(squared_error) {
     return 0.5 / (double)n * NAME(total)(m, loss, weight);
 }
 
-/* A target's part s is spread over all classes, so that no logarithm may be clipped: from z. */
+/* Smoothed targets give every class a share, so no logarithm may be clipped: the loss is computed
+ * from z, not from probabilities. */
 LOSS(smoothed_log_loss) {
     const int32_t *y = y_;
     real *z = z_;
@@ -165,8 +166,8 @@ LOSS(log_loss) {
 
 /* ------------------------------------------------------------------------- output by output */
 
-/* Each is a function of one output z and its target t, that returns the loss and sets its derivative.
- * GCC would unroll a short one before it looks for vectors. */
+/* Each NAME(name_of) returns the loss of one output z with target t and sets its derivative.
+ * ROLLED, because GCC unrolls a short loop before it tries to vectorize it. */
 
 #define SEPARABLE(name, type, setting_of_output)                                                   \
     LOSS(name) {                                                                                   \
@@ -206,8 +207,8 @@ INLINE real NAME(huber_of)(real z, real t, real delta, real *derivative) {
 }
 SEPARABLE(huber, real, settings->delta)
 
-/* log(cosh(d)) is -log(1 - tanh(d)^2) / 2, and beyond 1, where that loses digits,
- * |d| - log(2) + log(1 + exp(-2 |d|)) */
+/* log(cosh(d)) is -log(1 - tanh(d)^2) / 2 for |d| < 1. Beyond, where that is inaccurate, it is
+ * |d| - log(2) + log(1 + exp(-2 |d|)). */
 INLINE real NAME(log_cosh_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real d = z - t, distance = R(__builtin_fabs(d)), e = NAME(exp)(R(-2) * distance);
@@ -225,8 +226,9 @@ INLINE real NAME(quantile_of)(real z, real t, real level, real *derivative) {
 }
 SEPARABLE(quantile, real, settings->levels[o])
 
-/* half the deviances of a mean that is not zero, with t log(t) = 0 at 0; and of a mean of exp(z) */
-#define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12)) /* t / mean^2 is finite */
+/* Half deviances: the first two losses take the mean, the next two take z with mean exp(z). At
+ * t = 0, t log(t) is 0. Means are at least SMALLEST_MEAN, so that t / mean^2 is finite. */
+#define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12))
 INLINE real NAME(poisson_deviance_of)(real mean, real t, real unused, real *derivative) {
     (void)unused;
     mean = mean < SMALLEST_MEAN ? SMALLEST_MEAN : mean;
@@ -267,7 +269,7 @@ INLINE real NAME(smoothed_binary_log_loss_of)(real z, real t, real smoothing, re
 }
 SEPARABLE(smoothed_binary_log_loss, uint8_t, settings->smoothing)
 
-/* q = 1 - p by itself, which keeps its digits near zero */
+/* q = 1 - p is computed from z, which is accurate near zero. */
 INLINE real NAME(binary_focal_of)(real z, real t, real gamma, real *derivative) {
     const real sign = t != 0 ? R(1) : R(-1), s = sign * z, e = NAME(exp)(-R(__builtin_fabs(s)));
     const real p = (s < 0 ? e : R(1)) / (R(1) + e), q = (s < 0 ? R(1) : e) / (R(1) + e);
@@ -317,8 +319,9 @@ LOSS(binary_log_loss) {
 
 /* ------------------------------------------------------------------------- over all classes */
 
-/* Lin et al., "Focal loss for dense object detection" (2017); the rest is q = 1 - p, which keeps its
- * digits near zero. dL/dz_j = a (1[j = y] - p_j), a = p dL/dp: at p = 1 a is 0 for any gamma > 0. */
+/* Lin et al., "Focal loss for dense object detection" (2017). rest = 1 - p is the sum of the other
+ * probabilities, which is accurate near zero. With a = p dL/dp, dL/dz_j = a (1[j = y] - p_j); a
+ * is 0 at p = 1 for any gamma > 0. */
 LOSS(focal) {
     const int32_t *y = y_;
     real *z = z_;
@@ -352,7 +355,7 @@ LOSS(focal) {
     return NAME(total)(m, loss, weight);
 }
 
-/* half the squared distance d = p - 1[j = y]; dL/dz = p (d - p . d) */
+/* Half the squared norm of d = p - 1[j = y]; dL/dz = p (d - p . d). */
 LOSS(brier) {
     (void)settings;
     const int32_t *y = y_;
@@ -377,8 +380,8 @@ LOSS(brier) {
     return NAME(total)(m, loss, weight);
 }
 
-/* Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines"
- * (2001): max(0, 1 - (z_y - the largest other)) */
+/* Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector
+ * machines" (2001): max(0, 1 - (z_y - the largest other z)) */
 LOSS(hinge) {
     (void)settings;
     const int32_t *y = y_;

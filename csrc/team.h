@@ -1,5 +1,5 @@
-/* What a team of threads needs beside OpenMP's regions: a barrier, counters to claim work and to wait
- * for each other, a clock. The only file here that knows OpenMP; kernels do not include it. */
+/* What a team of threads needs beside OpenMP's regions: a barrier, counters to claim work and to
+ * wait for each other, a clock. The only file here that knows OpenMP; kernels do not include it. */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
 
@@ -54,8 +54,8 @@ static inline size_t fastmlp_claim(size_t *next) {
 
 static inline void fastmlp_set(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
 
-/* Waits until another thread has set the count to n. Spins for some 50 us, then sleeps between checks,
- * because the thread waited for may need this core if another process has taken its own. */
+/* Waits until another thread has set the count to n. Spins for about 50 us, then sleeps between
+ * checks, because the other thread may need this core if another process has taken its own. */
 static inline void fastmlp_await(const unsigned *count, unsigned n) {
     int spins = 2000;
     while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != n) {
@@ -71,8 +71,8 @@ static inline void fastmlp_count(unsigned *count, unsigned n) {
     __atomic_store_n(count, n, __ATOMIC_RELEASE);
 }
 
-/* Waits until all n threads of a team have arrived. `passed` counts the barriers. OpenMP's own barrier
- * spins for milliseconds, which is far slower if another process has taken a core. */
+/* Waits until all n threads of a team have arrived. `passed` counts the barriers. OpenMP's own
+ * barrier spins for milliseconds, which is far slower if another process has taken a core. */
 static inline void fastmlp_barrier(int *arrived, unsigned *passed, int n) {
     if (n == 1)
         return;

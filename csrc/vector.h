@@ -1,12 +1,12 @@
-/* Vectors of the computing type: loads, stores, sums over lanes. Included by kernels.h, once for each
- * type. */
+/* Vectors of the computing type: loads, stores, sums over lanes. kernels.h includes this file once
+ * for each type. */
 #ifndef FASTMLP_VECTOR_H
 #define FASTMLP_VECTOR_H
 
 #define INLINE static inline __attribute__((always_inline))
 #define PRAGMA(x) _Pragma(#x)
 
-/* lane i of the first vector, lane i of the second, lane i + 1 of the first ... */
+/* The shuffles that interleave the lower or the upper halves of two vectors, by number of lanes. */
 #define LOW_2 0, 2
 #define HIGH_2 1, 3
 #define LOW_4 0, 4, 1, 5
@@ -57,7 +57,7 @@ INLINE vec NAME(broadcast)(real x) { return x - (vec){0}; }
 #define store NAME(store)
 #define broadcast NAME(broadcast)
 
-/* max(x, 0) that keeps NaN */
+/* max(x, 0), except that NaN stays NaN */
 INLINE vec NAME(rectify)(vec x) { return (vec)((ivec)x & ~(ivec)(x < (vec){0})); }
 #define rectify NAME(rectify)
 
@@ -75,8 +75,8 @@ INLINE vec NAME(rectify)(vec x) { return (vec)((ivec)x & ~(ivec)(x < (vec){0}));
 #define INTERLEAVE_HIGH(x, y) SHUFFLE(x, y, HIGH_16)
 #endif
 
-/* The sums over the lanes of MR vectors, in the first MR lanes. Each is made in the same order: lane
- * i and lane i + V / 2, and so on with half as many. */
+/* Returns in lane i < MR the sum over the lanes of x[i]. Each sum has the same order: lane j is
+ * added to lane j + V / 2, and so on with half as many lanes. */
 INLINE vec NAME(sum_lanes)(vec x[MR]) {
     UNROLL(4)
     for (size_t folded = MR; folded < V; folded *= 2)
@@ -96,6 +96,7 @@ INLINE vec NAME(square_root)(vec x) {
     return x;
 }
 
+/* the sum over the lanes of x */
 INLINE double NAME(sum)(vec x) {
     double sum = 0;
     for (size_t lane = 0; lane < V; lane++)
