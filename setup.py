@@ -43,6 +43,9 @@ core = Extension(
         "-fno-math-errno",
         "-fno-trapping-math",
         "-ffp-contract=fast",
+        # a kernel's body or its declaration in Cython that differs from csrc/kernel_list.h
+        "-Werror=incompatible-pointer-types",
+        "-Werror=int-conversion",
         *compile_openmp,
     ],
     extra_link_args=link_openmp,

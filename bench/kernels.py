@@ -19,60 +19,7 @@ import numpy as np
 import machine
 import report
 from fastmlp import _core
-
-# Argument types by letter; the result is void but for the kernels that return a sum.
-LETTERS = {
-    "n": ctypes.c_size_t,
-    "z": ctypes.c_ssize_t,
-    "p": ctypes.c_void_p,
-    "i": ctypes.c_int,
-    "d": ctypes.c_double,
-}
-PROTOTYPES = {
-    "gather": "nnppzzpn",
-    "all_finite": "nnpn",
-    "forward": "nnnpnpnnpipn",
-    "forward_csr": "nnpppnppn",
-    "forward_narrow": "nnnnpnppp",
-    "delta": "nnnpnpippn",
-    "delta_narrow": "nnnnppippn",
-    "gradient": "nnnpnpnipnp",
-    "gradient_narrow": "nnnnppnipn",
-    "gradient_csr": "npppp",
-    "column_sums": "nnpnip",
-    "column_sums_narrow": "nnpip",
-    "transpose": "nnpp",
-    "to_columns": "npnp",
-    "from_columns": "nppn",
-    "activation": "np",
-    "slope": "npp",
-    "output": "npn",
-    "output_slope": "npnp",
-    "chain": "npnp",
-    "loss": "nnpnpppp",
-    "step": "npipppp",
-    "gradient_squares": "nddpp",
-    "clip": "ndddpp",
-    "bound": "ndp",
-    "bound_narrow": "nndp",
-    "dropout": "nnppnppn",
-    "dropout_csr": "npppnp",
-    "moments": "nnpppnp",
-    "combine_moments": "nnppp",
-    "running_average": "ndpp",
-    "normalize": "nnppppppn",
-    "normalization_sums": "nnppnipp",
-    "normalize_delta": "nnppdpppppn",
-    "normalize_rows": "nnpppppn",
-    "normalize_rows_delta": "nnppppn",
-    "add": "npp",
-    "multiply": "npp",
-    "sum_arrays": "nnpnp",
-    "exponential": "np",
-    "logarithm": "np",
-    "multiply_adds": "np",
-}
-RETURNS_DOUBLE = "loss", "step", "gradient_squares", "moments", "multiply_adds"
+from structures import Csr, Dropout, LossSettings, Step
 
 # A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows of 64 values.
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
@@ -80,51 +27,15 @@ CSR_FEATURES, CSR_ROW = 2048, 64
 COUNT = 16_384  # of elementwise kernels
 
 
-class Dropout(ctypes.Structure):
-    """fastmlp_dropout"""
-
-    words = [(name, ctypes.c_uint32) for name in "key_0 key_1 layer threshold".split()]
-    _fields_ = [*words, ("scale", ctypes.c_double)]
-
-
-class LossSettings(ctypes.Structure):
-    """fastmlp_loss_settings"""
-
-    names = "delta gamma smoothing"
-    _fields_ = [(name, ctypes.c_double) for name in names.split()] + [("levels", ctypes.c_void_p)]
-
-
-class Step(ctypes.Structure):
-    """fastmlp_step"""
-
-    names = "scale l2 learning_rate ahead adaptive decay threshold l1_ratio look_ahead own"
-    names += " momentum beta_1 beta_2 epsilon"
-    _fields_ = [(name, ctypes.c_double) for name in names.split()]
-
-
-class Csr(ctypes.Structure):
-    """fastmlp_csr"""
-
-    _fields_ = [
-        ("indptr", ctypes.c_void_p),
-        ("indices", ctypes.c_void_p),
-        ("data", ctypes.c_void_p),
-        ("wide_indices", ctypes.c_int),
-        ("double_data", ctypes.c_int),
-    ]
-
-
 class Case:
     """A call of one kernel: its arguments, and the flops or elements that it works on."""
 
-    def __init__(self, address, kernel, args, *, flops=None, elements=None, in_place=None):
-        result = ctypes.c_double if kernel in RETURNS_DOUBLE else None
-        types = [LETTERS[letter] for letter in PROTOTYPES[kernel]]
-        self.function = ctypes.CFUNCTYPE(result, *types)(address)
+    def __init__(self, function, args, *, flops=None, elements=None, in_place=None):
+        self.function = function
         self.arrays = args  # kept alive
         self.args = [
             kind(arg.ctypes.data if isinstance(arg, np.ndarray) else arg)
-            for kind, arg in zip(types, args, strict=True)
+            for kind, arg in zip(function.argtypes, args, strict=True)
         ]
         self.flops, self.work = flops, flops or elements
         self.in_place = in_place  # restored before each call: else values run away
@@ -161,8 +72,8 @@ def cases(table, dtype):
         return array
 
     def add(kernel, args, entry=None, **work):
-        address = table[kernel][entry] if entry else table[kernel]
-        made[f"{kernel} {entry}" if entry else kernel] = Case(address, kernel, args, **work)
+        function = table[kernel][entry] if entry else table[kernel]
+        made[f"{kernel} {entry}" if entry else kernel] = Case(function, args, **work)
 
     made = {}
     panels = WIDTH // lanes
@@ -223,14 +134,14 @@ def cases(table, dtype):
         x = reals(COUNT, low=-2, high=2)
         add("activation", [COUNT, x], name, elements=COUNT, in_place=x)
         x = reals(COUNT, low=-2, high=2)
-        add("slope", [COUNT, x, reals(COUNT)], name, elements=COUNT, in_place=x)
+        add("activation_derivative", [COUNT, x, reals(COUNT)], name, elements=COUNT, in_place=x)
     for name in ("exponential", "logarithm"):
         x = reals(COUNT)
         add(name, [COUNT, x], elements=COUNT, in_place=x)
     add("sum_arrays", [COUNT, 2, reals(2, COUNT), COUNT, reals(COUNT)], elements=COUNT)
 
     elements = ROWS * WIDTH
-    setting = Dropout(1, 2, 3, 6554, 65536 / (65536 - 6554))  # a tenth
+    setting = Dropout((1, 2), 3, 6554, 65536 / (65536 - 6554))  # a tenth
     x = reals(ROWS, WIDTH)
     args = [ROWS, WIDTH, rows, ctypes.addressof(setting), 0, x, None, block]
     add("dropout", args, elements=elements, in_place=x)
@@ -278,11 +189,11 @@ def cases(table, dtype):
     for name in _core.OUTPUTS:
         x = reals(mr, n)
         add("output", [n, x, mr], name, elements=mr * n, in_place=x)
-    for name in table["output_slope"]:
+    for name in table["output_derivative"]:
         x = reals(mr, n)
-        add("output_slope", [n, x, mr, reals(mr, n)], name, elements=mr * n, in_place=x)
+        add("output_derivative", [n, x, mr, reals(mr, n)], name, elements=mr * n, in_place=x)
     x = reals(mr, n)
-    add("chain", [n, x, mr, reals(mr, n)], elements=mr * n, in_place=x)
+    add("multiply_derivatives", [n, x, mr, reals(mr, n)], elements=mr * n, in_place=x)
 
     rates = {"learning_rate": 1e-3, "momentum": 0.9, "look_ahead": 0.9, "own": 1, "adaptive": 1}
     step = Step(scale=1 / BATCH, l2=1e-4, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **rates)
@@ -318,7 +229,7 @@ def main():
         table = _core.kernel_table(isa, dtype)
         made = cases(table, dtype)
         unmeasured |= set(kernel_names(table)) - set(made)
-        empty = Case(table["exponential"], "exponential", [0, np.zeros(8)]).seconds(0.05)
+        empty = Case(table["exponential"], [0, np.zeros(8)]).seconds(0.05)
         ceiling = _core.fma_ceiling(isa, dtype, 1)
         for name, case in made.items():
             if any(name.startswith(start) for start in args.kernels):

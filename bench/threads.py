@@ -51,16 +51,11 @@ def line_costs(turns=100):
     count = SHARED_BYTES // 8
     table = _core.kernel_table(_core.isa(), "float64")
     source, shared = (_core.aligned_zeros(count, "float64") for _ in range(2))
-    write = kernels.Case(
-        table["sum_arrays"], "sum_arrays", [count, 1, source, count, shared], elements=count
-    )
+    arguments = [count, 1, source, count, shared]
+    write = kernels.Case(table["sum_arrays"], arguments, elements=count)
     lanes, sums = table["lanes"], _core.aligned_zeros(table["lanes"], "float64")
-    read = kernels.Case(
-        table["column_sums"],
-        "column_sums",
-        [1, count // lanes, shared, count, 0, sums],
-        elements=count,
-    )
+    arguments = [1, count // lanes, shared, count, 0, sums]
+    read = kernels.Case(table["column_sums"], arguments, elements=count)
 
     def on_core(core):
         return ThreadPoolExecutor(1, initializer=os.sched_setaffinity, initargs=(0, {core}))

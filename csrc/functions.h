@@ -1,8 +1,8 @@
-/* Elementary functions and activations. Included by kernels.h, once for each type. */
+/* Elementary functions and activations. kernels.h includes this file once for each type. */
 
 /* -------------------------------------------------------------------- elementary functions */
 
-/* Scalar and free of branches, so that loops over a multiple of V elements become vector code. */
+/* These are scalar and free of branches, so that the compiler vectorizes loops over them. */
 
 #if REAL_IS_DOUBLE
 #define ROUNDER 0x1.8p52 /* x + ROUNDER holds round(x) in its low bits */
@@ -12,9 +12,8 @@
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #define EXP_LIMIT 800.0
 #define TANH_LIMIT 44.0
-#define SQUARE_ROOT __builtin_sqrt
 #define EPSILON DBL_EPSILON
-#define SMALLEST DBL_MIN /* that is not flushed to zero */
+#define SMALLEST DBL_MIN /* the smallest number that is not flushed to zero */
 #else
 #define ROUNDER 0x1.8p23f
 #define MANTISSA_BITS 23
@@ -23,7 +22,6 @@
 #define LN2_LOW -0x1.bd0106p-13f
 #define EXP_LIMIT 120.0f
 #define TANH_LIMIT 20.0f
-#define SQUARE_ROOT __builtin_sqrtf
 #define EPSILON FLT_EPSILON
 #define SMALLEST FLT_MIN
 #endif
@@ -39,13 +37,13 @@ INLINE real NAME(from_bits)(integer i) {
     __builtin_memcpy(&x, &i, sizeof x);
     return x;
 }
-/* 2^k for a whole number k in the normal range */
+/* 2^k for an integer k such that 2^k is normal */
 INLINE real NAME(power_of_two)(real k) {
     return NAME(from_bits)((NAME(bits)(k + ROUNDER) + EXPONENT_BIAS) << MANTISSA_BITS);
 }
 
-/* x = k ln 2 + r, |r| <= ln(2)/2; returns exp(r) - 1 - r by its Taylor series (to degree 13 or 7:
- * under a tenth of an ulp). */
+/* Splits x = k ln 2 + r with |r| <= ln(2) / 2 and returns exp(r) - 1 - r by its Taylor series, to
+ * degree 13 or 7: the error is under a tenth of an ulp. */
 INLINE real NAME(reduced_exp)(real x, real *k, real *r_) {
     *k = (x * R(1.4426950408889634) + ROUNDER) - ROUNDER;
     const real r = (x - *k * LN2_HIGH) - *k * LN2_LOW;
@@ -75,12 +73,12 @@ INLINE real NAME(exp)(real x) {
     real k, r;
     const real tail = NAME(reduced_exp)(x, &k, &r);
     const real p = R(1) + (r + tail);
-    /* two factors, for 2^k itself may be out of range where the result is not */
+    /* two factors, because 2^k may be out of range although the result is not */
     const real half = (k * R(0.5) + ROUNDER) - ROUNDER;
     return p * NAME(power_of_two)(half) * NAME(power_of_two)(k - half);
 }
 
-/* tanh(x) = e / (e + 2) with e = exp(2|x|) - 1, which keeps its digits near zero */
+/* tanh(|x|) = e / (e + 2) with e = exp(2|x|) - 1, which is accurate near zero */
 INLINE real NAME(hyperbolic_tangent)(real x) {
     real y = R(__builtin_fabs(x)) * 2;
     y = y > TANH_LIMIT ? TANH_LIMIT : y;
@@ -92,7 +90,7 @@ INLINE real NAME(hyperbolic_tangent)(real x) {
     return R(__builtin_copysign(q - q * lost * (R(0.5) * (R(1) - q)), x)); /* (1 - q) / 2 = 1 / s */
 }
 
-/* exp(x) - 1, which keeps its digits near zero, for x <= 0 */
+/* exp(x) - 1 for x <= 0, accurate near zero */
 INLINE real NAME(negative_expm1)(real x) {
     x = x < -TANH_LIMIT ? -TANH_LIMIT : x;
     real k, r;
@@ -106,11 +104,11 @@ INLINE real NAME(sigmoid)(real x) {
     return (x < 0 ? e : R(1)) / (R(1) + e);
 }
 
-/* log of NaN or of a positive, normal, finite x = 2^k m, sqrt(1/2) <= m < sqrt(2), by the series of
- * log((1 + s) / (1 - s)), s = (m - 1) / (m + 1) */
+/* log(x) for x that is NaN, or positive, normal and finite. With x = 2^k m and sqrt(1/2) <= m <
+ * sqrt(2), log(m) is the series of log((1 + s) / (1 - s)) in s = (m - 1) / (m + 1). */
 INLINE real NAME(log)(real x) {
     const integer one = NAME(bits)(R(1)), low = NAME(bits)(R(0.70710678118654752));
-    const integer offset = NAME(bits)(x) - low + one; /* exponent: that of x / sqrt(1/2) */
+    const integer offset = NAME(bits)(x) - low + one; /* has the exponent of x / sqrt(1/2) */
     const integer exponent = (offset >> MANTISSA_BITS) & (2 * EXPONENT_BIAS + 1);
     const real k = NAME(from_bits)(exponent + NAME(bits)(ROUNDER)) - (ROUNDER + EXPONENT_BIAS);
     const real m = NAME(from_bits)(NAME(bits)(x) - ((exponent - EXPONENT_BIAS) << MANTISSA_BITS));
@@ -134,9 +132,10 @@ INLINE real NAME(log)(real x) {
     return x == x ? log : x;
 }
 
-INLINE real NAME(log1p)(real x) { /* for x > -1 */
+/* log(1 + x) for x > -1; the quotient corrects the rounding of 1 + x (Kahan). */
+INLINE real NAME(log1p)(real x) {
     const real y = R(1) + x;
-    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1))); /* what the sum has lost (Kahan) */
+    return y == R(1) ? x : NAME(log)(y) * (x / (y - R(1)));
 }
 
 static void NAME(exponential)(size_t count, void *x_) {
@@ -152,48 +151,48 @@ static void NAME(logarithm)(size_t count, void *x_) {
 
 /* ------------------------------------------------------------------------- activations */
 
-/* Each returns f(z) and f'(z). */
+/* Each returns f(z) and sets derivative = f'(z). */
 
-INLINE real NAME(identity)(real z, real *slope) {
-    *slope = R(1);
+INLINE real NAME(identity)(real z, real *derivative) {
+    *derivative = R(1);
     return z;
 }
-INLINE real NAME(logistic)(real z, real *slope) {
+INLINE real NAME(logistic)(real z, real *derivative) {
     const real h = NAME(sigmoid)(z);
-    *slope = h * (R(1) - h);
+    *derivative = h * (R(1) - h);
     return h;
 }
-INLINE real NAME(tanh)(real z, real *slope) {
+INLINE real NAME(tanh)(real z, real *derivative) {
     const real h = NAME(hyperbolic_tangent)(z);
-    *slope = R(1) - h * h;
+    *derivative = R(1) - h * h;
     return h;
 }
-INLINE real NAME(relu)(real z, real *slope) {
-    *slope = z > 0 ? R(1) : R(0);
+INLINE real NAME(relu)(real z, real *derivative) {
+    *derivative = z > 0 ? R(1) : R(0);
     return z <= 0 ? R(0) : z;
 }
-INLINE real NAME(leaky_relu)(real z, real *slope) {
-    *slope = z > 0 ? R(1) : R(0.01);
-    return z * *slope;
+INLINE real NAME(leaky_relu)(real z, real *derivative) {
+    *derivative = z > 0 ? R(1) : R(0.01);
+    return z * *derivative;
 }
-INLINE real NAME(elu)(real z, real *slope) {
+INLINE real NAME(elu)(real z, real *derivative) {
     const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
-    *slope = e + R(1);
+    *derivative = e + R(1);
     return z > 0 ? z : e;
 }
-INLINE real NAME(selu)(real z, real *slope) {
+INLINE real NAME(selu)(real z, real *derivative) {
     const real scale = R(1.0507009873554804934193349852946);
     const real alpha = scale * R(1.6732632423543772848170429916717);
     const real e = NAME(negative_expm1)(z > 0 ? R(0) : z);
-    *slope = z > 0 ? scale : alpha * (e + R(1));
+    *derivative = z > 0 ? scale : alpha * (e + R(1));
     return z > 0 ? scale * z : alpha * e;
 }
 
-/* The normal distribution function by Hart's rational function 5666 (Computer Approximations, 1968),
- * to 2e-16. */
-INLINE real NAME(gelu)(real z, real *slope) {
+/* z times the normal distribution function, which is Hart's rational approximation 5666 (Computer
+ * Approximations, 1968), accurate to 2e-16. */
+INLINE real NAME(gelu)(real z, real *derivative) {
     real x = R(__builtin_fabs(z));
-    x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is zero long before: p / q need not overflow */
+    x = x > TANH_LIMIT ? TANH_LIMIT : x; /* e is 0 there; p / q must not overflow */
     real p = R(0.03526249659989109), q = R(0.08838834764831844);
     p = p * x + R(0.7003830644436881);
     p = p * x + R(6.373962203531650);
@@ -210,52 +209,53 @@ INLINE real NAME(gelu)(real z, real *slope) {
     q = q * x + R(440.4137358247522);
     const real e = NAME(exp)(R(-0.5) * z * z), tail = e * (p / q);
     const real probability = z < 0 ? tail : R(1) - tail;
-    *slope = probability + z * (e * R(0.39894228040143267794));
+    *derivative = probability + z * (e * R(0.39894228040143267794));
     return z * probability;
 }
-INLINE real NAME(silu)(real z, real *slope) {
+INLINE real NAME(silu)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z))), reciprocal = R(1) / (R(1) + e);
     const real s = (z < 0 ? e : R(1)) * reciprocal, rest = (z < 0 ? R(1) : e) * reciprocal;
-    *slope = s * (R(1) + z * rest);
+    *derivative = s * (R(1) + z * rest);
     return z * s;
 }
 
-/* tanh(log(1 + e)) = n / (n + 2) with e = exp(z), n = e (e + 2); it is 1 long before n overflows */
-INLINE real NAME(mish)(real z, real *slope) {
+/* z tanh(log(1 + e)) with e = exp(z); tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2), which is 1
+ * long before n overflows. */
+INLINE real NAME(mish)(real z, real *derivative) {
     const real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z, e = NAME(exp)(x), n = e * (e + R(2));
     const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;
-    *slope = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
+    *derivative = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
     return z * h;
 }
-INLINE real NAME(softplus)(real z, real *slope) {
+INLINE real NAME(softplus)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z)));
-    *slope = (z < 0 ? e : R(1)) / (R(1) + e);
+    *derivative = (z < 0 ? e : R(1)) / (R(1) + e);
     return (z < 0 ? R(0) : z) + NAME(log1p)(e);
 }
-INLINE real NAME(softsign)(real z, real *slope) {
+INLINE real NAME(softsign)(real z, real *derivative) {
     const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(z)));
-    *slope = reciprocal * reciprocal;
+    *derivative = reciprocal * reciprocal;
     return z * reciprocal;
 }
-INLINE real NAME(hard_tanh)(real z, real *slope) {
-    *slope = z > R(-1) && z < R(1) ? R(1) : R(0);
+INLINE real NAME(hard_tanh)(real z, real *derivative) {
+    *derivative = z > R(-1) && z < R(1) ? R(1) : R(0);
     return z > R(1) ? R(1) : z < R(-1) ? R(-1) : z;
 }
 
-#define ACTIVATION(name)                                                                           \
-    static void NAME(name##_activation)(size_t count, void *h_) {                                  \
+#define ACTIVATION(c, name)                                                                        \
+    static void NAME(activation_##name)(size_t count, void *h_) {                                  \
         real *h = h_, unused;                                                                      \
         for (size_t i = 0; i < count; i++)                                                         \
             h[i] = NAME(name)(h[i], &unused);                                                      \
     }                                                                                              \
-    static void NAME(name##_slope)(size_t count, void *h_, void *slope_) {                         \
+    static void NAME(activation_derivative_##name)(size_t count, void *h_, void *derivative_) {    \
         real *restrict h = h_;                                                                     \
-        real *restrict slope = slope_;                                                             \
+        real *restrict derivative = derivative_;                                                   \
         for (size_t i = 0; i < count; i++) {                                                       \
             real s;                                                                                \
             h[i] = NAME(name)(h[i], &s);                                                           \
-            slope[i] = s;                                                                          \
+            derivative[i] = s;                                                                     \
         }                                                                                          \
     }
-FASTMLP_ACTIVATIONS(ACTIVATION)
+FASTMLP_ACTIVATIONS(ACTIVATION, _)
 #undef ACTIVATION

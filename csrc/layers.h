@@ -1,10 +1,10 @@
-/* What a layer does beside its product: dropout, normalization, skips. Included by kernels.h, once for
- * each type. */
+/* A layer's operations beside its product: dropout, normalization, skips. kernels.h includes this
+ * file once for each type. */
 
 /* ------------------------------------------------------------------------- dropout */
 
-/* Threefry4x32: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
- * Four words that depend on key and counter alone; with 12 rounds, the fewest that pass BigCrush. */
+/* Threefry4x32 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011)
+ * turns a key and a counter into four random words. 12 rounds are the fewest that pass BigCrush. */
 #define ROTATE(x, n) ((x) << (n) | (x) >> (32 - (n)))
 #define MIX(a, b, n) x[a] += x[b], x[b] = ROTATE(x[b], n), x[b] ^= x[a]
 #define EVEN(m, n) MIX(0, 1, m), MIX(2, 3, n)
@@ -38,12 +38,12 @@ INLINE void NAME(noise_key)(const fastmlp_dropout *dropout, uint64_t step, uint3
     key[4] = 0x1BD11BDAu ^ key[0] ^ key[1] ^ key[2] ^ key[3];
 }
 
-/* Calls side by side make the numbers of so many units of a row, 16 bits each: 16 calls' first words
- * those of the first quarter, their second words those of the next. */
+/* 16 calls in parallel make 16 bits for each of NOISE units of a row. The first words of the 16
+ * calls serve the first quarter of the units, their second words the next quarter, and so on. */
 enum { NAME(NOISE) = 128 };
 #define NOISE NAME(NOISE)
 
-/* x scaled, or zero, by the numbers of its lanes */
+/* x times scale, in lanes whose number reaches the threshold; else 0 */
 INLINE vec NAME(drop)(vec x, const uint16_t *numbers, ivec threshold, real scale) {
     typedef uint16_t halves __attribute__((vector_size(V * sizeof(uint16_t))));
     halves bits;
@@ -53,7 +53,7 @@ INLINE vec NAME(drop)(vec x, const uint16_t *numbers, ivec threshold, real scale
 }
 
 static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout,
-                          uint64_t step, void *h_, void *slope_, size_t panel) {
+                          uint64_t step, void *h_, void *derivative_, size_t panel) {
     const ivec threshold = (ivec){0} + (NAME(signed_integer))dropout->threshold;
     const real scale = (real)dropout->scale;
     const NAME(words) lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -71,15 +71,15 @@ static void NAME(dropout)(size_t m, size_t n, const intptr_t *rows, const fastml
             __builtin_memcpy(numbers, words, sizeof numbers);
             for (size_t lane = 0; lane < NOISE && unit + lane < n; lane += V) {
                 const size_t at = (unit + lane) / V * panel + i * V;
-                real *h = (real *)h_ + at, *slope = (real *)slope_ + at;
+                real *h = (real *)h_ + at, *derivative = (real *)derivative_ + at;
                 store(h, NAME(drop)(load(h), numbers + lane, threshold, scale));
-                if (slope_)
-                    store(slope, NAME(drop)(load(slope), numbers + lane, threshold, scale));
+                if (derivative_)
+                    store(derivative,
+                          NAME(drop)(load(derivative), numbers + lane, threshold, scale));
             }
         }
 }
 
-/* the same of the values of CSR rows, into an array like the matrix's */
 static void NAME(dropout_csr)(size_t m, const fastmlp_csr *x, const intptr_t *rows,
                               const fastmlp_dropout *dropout, uint64_t step, void *out) {
     uint32_t key[5];
@@ -116,7 +116,7 @@ static double NAME(moments)(size_t m, size_t n_panels, const intptr_t *rows, con
     double total = 0;
     for (size_t i = 0; i < m; i++)
         total += weights ? weights[rows[i]] : 1;
-    /* a row's weight in the mean, for the weight itself may be zero in float */
+    /* Scale weights in double, because a weight may round to zero in float. */
     const double share = total > 0 ? 1 / total : 0;
     const real all = weights ? R(1) : (real)share;
     for (size_t p = 0; p < n_panels; p++) {
@@ -134,8 +134,8 @@ static double NAME(moments)(size_t m, size_t n_panels, const intptr_t *rows, con
     return total;
 }
 
-/* Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances"
- * (1979) */
+/* Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+ * variances" (1979) */
 static void NAME(combine_moments)(size_t n, size_t n_panels, const double *weights,
                                   const void *parts_, void *moments) {
     const real *parts = parts_;
@@ -216,7 +216,7 @@ static void NAME(normalize_delta)(size_t m, size_t n_panels, const intptr_t *row
     }
 }
 
-/* x, of the lanes of panel p that hold one of n units; else zero */
+/* x in the lanes of panel p that hold one of the n units, else 0 */
 INLINE vec NAME(known_lanes)(vec x, size_t p, size_t n) {
     if ((p + 1) * V <= n)
         return x;

@@ -1,9 +1,9 @@
-/* Output activations and losses. Included by kernels.h, once for each type. */
+/* Output activations and losses. kernels.h includes this file once for each type. */
 
 /* ------------------------------------------------------------------------- output activations */
 
-#define ACTIVATION_OUTPUT(name)                                                                    \
-    static void NAME(name##_output)(size_t n, void *z_, size_t ldz) {                              \
+#define ACTIVATION_OUTPUT(c, name)                                                                 \
+    static void NAME(output_##name)(size_t n, void *z_, size_t ldz) {                              \
         real unused;                                                                               \
         for (size_t o = 0; o < n; o++) {                                                           \
             real *z = (real *)z_ + o * ldz;                                                        \
@@ -11,34 +11,35 @@
                 z[i] = NAME(name)(z[i], &unused);                                                  \
         }                                                                                          \
     }                                                                                              \
-    static void NAME(name##_output_slope)(size_t n, void *z_, size_t ldz, void *slopes_) {         \
+    static void NAME(output_derivative_##name)(size_t n, void *z_, size_t ldz,                     \
+                                               void *derivatives_) {                               \
         for (size_t o = 0; o < n; o++) {                                                           \
             real *restrict z = (real *)z_ + o * ldz;                                               \
-            real *restrict slopes = (real *)slopes_ + o * MR;                                      \
+            real *restrict derivatives = (real *)derivatives_ + o * MR;                            \
             for (size_t i = 0; i < MR; i++) {                                                      \
-                real slope;                                                                        \
-                z[i] = NAME(name)(z[i], &slope);                                                   \
-                slopes[i] = slope;                                                                 \
+                real derivative;                                                                   \
+                z[i] = NAME(name)(z[i], &derivative);                                              \
+                derivatives[i] = derivative;                                                       \
             }                                                                                      \
         }                                                                                          \
     }
-FASTMLP_ACTIVATIONS(ACTIVATION_OUTPUT)
+FASTMLP_ACTIVATIONS(ACTIVATION_OUTPUT, _)
 #undef ACTIVATION_OUTPUT
 
-static void NAME(exp_output)(size_t n, void *z_, size_t ldz) {
+static void NAME(output_exp)(size_t n, void *z_, size_t ldz) {
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
         for (size_t i = 0; i < MR; i++)
             z[i] = NAME(exp)(z[i]);
     }
 }
-static void NAME(exp_output_slope)(size_t n, void *z_, size_t ldz, void *slopes) {
-    NAME(exp_output)(n, z_, ldz);
+static void NAME(output_derivative_exp)(size_t n, void *z_, size_t ldz, void *derivatives) {
+    NAME(output_exp)(n, z_, ldz);
     for (size_t o = 0; o < n; o++)
-        __builtin_memcpy((real *)slopes + o * MR, (real *)z_ + o * ldz, MR * sizeof(real));
+        __builtin_memcpy((real *)derivatives + o * MR, (real *)z_ + o * ldz, MR * sizeof(real));
 }
 
-/* log_sum: logarithms of the rows' sums of exp(z), or NULL */
+/* Unless log_sum is NULL, it gets log(sum of exp(z)) for each row. */
 INLINE void NAME(softmax)(size_t n, real *z, size_t ldz, real *log_sum) {
     real largest[MR], sum[MR];
     for (size_t i = 0; i < MR; i++)
@@ -59,26 +60,26 @@ INLINE void NAME(softmax)(size_t n, real *z, size_t ldz, real *log_sum) {
         for (size_t i = 0; i < MR; i++)
             log_sum[i] = largest[i] + NAME(log)(sum[i]);
 }
-static void NAME(softmax_output)(size_t n, void *z, size_t ldz) { NAME(softmax)(n, z, ldz, NULL); }
+static void NAME(output_softmax)(size_t n, void *z, size_t ldz) { NAME(softmax)(n, z, ldz, NULL); }
 
-static void NAME(chain)(size_t n, void *z_, size_t ldz, const void *slopes_) {
-    const real *slopes = slopes_;
+static void NAME(multiply_derivatives)(size_t n, void *z_, size_t ldz, const void *derivatives_) {
+    const real *derivatives = derivatives_;
     for (size_t o = 0; o < n; o++) {
         real *z = (real *)z_ + o * ldz;
         for (size_t i = 0; i < MR; i++)
-            z[i] *= slopes[o * MR + i];
+            z[i] *= derivatives[o * MR + i];
     }
 }
 
 /* ------------------------------------------------------------------------- losses */
 
-/* not inlined, for one that calls another only now and then must not be slowed by it */
+/* noinline: inlining a rarely called loss slows its caller. */
 #define LOSS(name)                                                                                 \
-    static __attribute__((noinline)) double NAME(name)(                                            \
+    static __attribute__((noinline)) double NAME(loss_##name)(                                     \
         size_t m, size_t n, void *z_, size_t ldz, const void *y_, const intptr_t *rows,            \
         const double *weights, const fastmlp_loss_settings *settings)
 
-/* Rows beyond m repeat the first with weight zero. */
+/* Rows from m to MR are copies of the first row with weight zero. */
 INLINE void NAME(row_weights)(size_t m, const intptr_t *rows, const double *weights, intptr_t *row,
                               real *weight) {
     for (size_t i = 0; i < MR; i++) {
@@ -112,7 +113,8 @@ LOSS(squared_error) {
     return 0.5 / (double)n * NAME(total)(m, loss, weight);
 }
 
-/* A target's part s is spread over all classes, so that no logarithm may be clipped: from z. */
+/* Smoothed targets give every class a share, so no logarithm may be clipped: the loss is computed
+ * from z, not from probabilities. */
 LOSS(smoothed_log_loss) {
     const int32_t *y = y_;
     real *z = z_;
@@ -141,7 +143,7 @@ INLINE real NAME(clip_probability)(real p) {
 
 LOSS(log_loss) {
     if (settings->smoothing != 0)
-        return NAME(smoothed_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
+        return NAME(loss_smoothed_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
     const int32_t *y = y_;
     real *z = z_;
     intptr_t row[MR];
@@ -164,8 +166,8 @@ LOSS(log_loss) {
 
 /* ------------------------------------------------------------------------- output by output */
 
-/* Each is a function of one output z and its target t, that returns the loss and sets its slope.
- * GCC would unroll a short one before it looks for vectors. */
+/* Each NAME(name_of) returns the loss of one output z with target t and sets its derivative.
+ * ROLLED, because GCC unrolls a short loop before it tries to vectorize it. */
 
 #define SEPARABLE(name, type, setting_of_output)                                                   \
     LOSS(name) {                                                                                   \
@@ -180,9 +182,9 @@ LOSS(log_loss) {
             for (size_t i = 0; i < MR; i++)                                                        \
                 target[i] = y[(size_t)row[i] * n + o];                                             \
             ROLLED for (size_t i = 0; i < MR; i++) {                                               \
-                real slope;                                                                        \
-                loss[i] += NAME(name##_of)(z[i], target[i], setting, &slope);                      \
-                z[i] = slope * weight[i];                                                          \
+                real derivative;                                                                   \
+                loss[i] += NAME(name##_of)(z[i], target[i], setting, &derivative);                 \
+                z[i] = derivative * weight[i];                                                     \
             }                                                                                      \
         }                                                                                          \
         return NAME(total)(m, loss, weight);                                                       \
@@ -190,112 +192,113 @@ LOSS(log_loss) {
 
 INLINE real NAME(sign)(real x) { return x > 0 ? R(1) : x < 0 ? R(-1) : x; }
 
-INLINE real NAME(absolute_error_of)(real z, real t, real unused, real *slope) {
+INLINE real NAME(absolute_error_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
-    *slope = NAME(sign)(z - t);
+    *derivative = NAME(sign)(z - t);
     return R(__builtin_fabs(z - t));
 }
 SEPARABLE(absolute_error, real, 0)
 
-INLINE real NAME(huber_of)(real z, real t, real delta, real *slope) {
+INLINE real NAME(huber_of)(real z, real t, real delta, real *derivative) {
     const real d = z - t, distance = R(__builtin_fabs(d));
     const real square = distance > delta ? delta : distance;
-    *slope = d > delta ? delta : d < -delta ? -delta : d;
+    *derivative = d > delta ? delta : d < -delta ? -delta : d;
     return square * (distance - R(0.5) * square);
 }
 SEPARABLE(huber, real, settings->delta)
 
-/* log(cosh(d)) is -log(1 - tanh(d)^2) / 2, and beyond 1, where that loses digits,
- * |d| - log(2) + log(1 + exp(-2 |d|)) */
-INLINE real NAME(log_cosh_of)(real z, real t, real unused, real *slope) {
+/* log(cosh(d)) is -log(1 - tanh(d)^2) / 2 for |d| < 1. Beyond, where that is inaccurate, it is
+ * |d| - log(2) + log(1 + exp(-2 |d|)). */
+INLINE real NAME(log_cosh_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real d = z - t, distance = R(__builtin_fabs(d)), e = NAME(exp)(R(-2) * distance);
     const real tangent = NAME(hyperbolic_tangent)(d);
     const real log = NAME(log1p)(distance < R(1) ? -tangent * tangent : e);
-    *slope = tangent;
+    *derivative = tangent;
     return distance < R(1) ? R(-0.5) * log : distance - R(0.69314718055994531) + log;
 }
 SEPARABLE(log_cosh, real, 0)
 
-INLINE real NAME(quantile_of)(real z, real t, real level, real *slope) {
+INLINE real NAME(quantile_of)(real z, real t, real level, real *derivative) {
     const real d = z - t;
-    *slope = d > 0 ? R(1) - level : d < 0 ? -level : d;
-    return d * *slope;
+    *derivative = d > 0 ? R(1) - level : d < 0 ? -level : d;
+    return d * *derivative;
 }
 SEPARABLE(quantile, real, settings->levels[o])
 
-/* half the deviances of a mean that is not zero, with t log(t) = 0 at 0; and of a mean of exp(z) */
-#define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12)) /* t / mean^2 is finite */
-INLINE real NAME(poisson_deviance_of)(real mean, real t, real unused, real *slope) {
+/* Half deviances: the first two losses take the mean, the next two take z with mean exp(z). At
+ * t = 0, t log(t) is 0. Means are at least SMALLEST_MEAN, so that t / mean^2 is finite. */
+#define SMALLEST_MEAN (REAL_IS_DOUBLE ? R(1e-100) : R(1e-12))
+INLINE real NAME(poisson_deviance_of)(real mean, real t, real unused, real *derivative) {
     (void)unused;
     mean = mean < SMALLEST_MEAN ? SMALLEST_MEAN : mean;
-    *slope = R(1) - t / mean;
+    *derivative = R(1) - t / mean;
     return (t > 0 ? t * (NAME(log)(t) - NAME(log)(mean)) : R(0)) - t + mean;
 }
 SEPARABLE(poisson_deviance, real, 0)
 
-INLINE real NAME(gamma_deviance_of)(real mean, real t, real unused, real *slope) {
+INLINE real NAME(gamma_deviance_of)(real mean, real t, real unused, real *derivative) {
     (void)unused;
     mean = mean < SMALLEST_MEAN ? SMALLEST_MEAN : mean;
-    *slope = (R(1) - t / mean) / mean;
+    *derivative = (R(1) - t / mean) / mean;
     return NAME(log)(mean) - NAME(log)(t) + t / mean - R(1);
 }
 SEPARABLE(gamma_deviance, real, 0)
 
-INLINE real NAME(poisson_of)(real z, real t, real unused, real *slope) {
+INLINE real NAME(poisson_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real mean = NAME(exp)(z);
-    *slope = mean - t;
+    *derivative = mean - t;
     return (t > 0 ? t * (NAME(log)(t) - z) : R(0)) - t + mean;
 }
 SEPARABLE(poisson, real, 0)
 
-INLINE real NAME(gamma_of)(real z, real t, real unused, real *slope) {
+INLINE real NAME(gamma_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real ratio = t * NAME(exp)(-z);
-    *slope = R(1) - ratio;
+    *derivative = R(1) - ratio;
     return z - NAME(log)(t) + ratio - R(1);
 }
 SEPARABLE(gamma, real, 0)
 
-INLINE real NAME(smoothed_binary_log_loss_of)(real z, real t, real smoothing, real *slope) {
+INLINE real NAME(smoothed_binary_log_loss_of)(real z, real t, real smoothing, real *derivative) {
     const real target = t * (R(1) - smoothing) + R(0.5) * smoothing;
     const real tail = NAME(log1p)(NAME(exp)(-R(__builtin_fabs(z))));
-    *slope = NAME(sigmoid)(z) - target;
+    *derivative = NAME(sigmoid)(z) - target;
     return (z < 0 ? R(0) : z) - target * z + tail;
 }
 SEPARABLE(smoothed_binary_log_loss, uint8_t, settings->smoothing)
 
-/* q = 1 - p by itself, which keeps its digits near zero */
-INLINE real NAME(binary_focal_of)(real z, real t, real gamma, real *slope) {
+/* q = 1 - p is computed from z, which is accurate near zero. */
+INLINE real NAME(binary_focal_of)(real z, real t, real gamma, real *derivative) {
     const real sign = t != 0 ? R(1) : R(-1), s = sign * z, e = NAME(exp)(-R(__builtin_fabs(s)));
     const real p = (s < 0 ? e : R(1)) / (R(1) + e), q = (s < 0 ? R(1) : e) / (R(1) + e);
     const real log_p = (s < 0 ? s : R(0)) - NAME(log1p)(e);
     const real power = NAME(exp)(gamma * NAME(log)(q < SMALLEST ? SMALLEST : q));
-    *slope = sign * power * (gamma * p * log_p - q);
+    *derivative = sign * power * (gamma * p * log_p - q);
     return -power * log_p;
 }
 SEPARABLE(binary_focal, uint8_t, settings->gamma)
 
-INLINE real NAME(binary_brier_of)(real z, real t, real unused, real *slope) {
+INLINE real NAME(binary_brier_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real p = NAME(sigmoid)(z), d = p - t;
-    *slope = d * p * (R(1) - p);
+    *derivative = d * p * (R(1) - p);
     return R(0.5) * d * d;
 }
 SEPARABLE(binary_brier, uint8_t, 0)
 
-INLINE real NAME(binary_hinge_of)(real z, real t, real unused, real *slope) {
+INLINE real NAME(binary_hinge_of)(real z, real t, real unused, real *derivative) {
     (void)unused;
     const real sign = t != 0 ? R(1) : R(-1), slack = R(1) - sign * z;
-    *slope = slack > 0 ? -sign : slack < 0 ? R(0) : slack;
+    *derivative = slack > 0 ? -sign : slack < 0 ? R(0) : slack;
     return slack < 0 ? R(0) : slack;
 }
 SEPARABLE(binary_hinge, uint8_t, 0)
 
 LOSS(binary_log_loss) {
     if (settings->smoothing != 0)
-        return NAME(smoothed_binary_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
+        return NAME(loss_smoothed_binary_log_loss)(m, n, z_, ldz, y_, rows, weights, settings);
     const uint8_t *y = y_;
     intptr_t row[MR];
     real weight[MR], loss[MR] = {0}, target[MR];
@@ -316,8 +319,9 @@ LOSS(binary_log_loss) {
 
 /* ------------------------------------------------------------------------- over all classes */
 
-/* Lin et al., "Focal loss for dense object detection" (2017); the rest is q = 1 - p, which keeps its
- * digits near zero. dL/dz_j = a (1[j = y] - p_j), a = p dL/dp: at p = 1 a is 0 for any gamma > 0. */
+/* Lin et al., "Focal loss for dense object detection" (2017). rest = 1 - p is the sum of the other
+ * probabilities, which is accurate near zero. With a = p dL/dp, dL/dz_j = a (1[j = y] - p_j); a
+ * is 0 at p = 1 for any gamma > 0. */
 LOSS(focal) {
     const int32_t *y = y_;
     real *z = z_;
@@ -351,7 +355,7 @@ LOSS(focal) {
     return NAME(total)(m, loss, weight);
 }
 
-/* half the squared distance d = p - 1[j = y]; dL/dz = p (d - p . d) */
+/* Half the squared norm of d = p - 1[j = y]; dL/dz = p (d - p . d). */
 LOSS(brier) {
     (void)settings;
     const int32_t *y = y_;
@@ -376,8 +380,8 @@ LOSS(brier) {
     return NAME(total)(m, loss, weight);
 }
 
-/* Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector machines"
- * (2001): max(0, 1 - (z_y - the largest other)) */
+/* Crammer and Singer, "On the algorithmic implementation of multiclass kernel-based vector
+ * machines" (2001): max(0, 1 - (z_y - the largest other z)) */
 LOSS(hinge) {
     (void)settings;
     const int32_t *y = y_;

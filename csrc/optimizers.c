@@ -1,15 +1,16 @@
-/* What a step has that depends on its number: learning rates with their corrections, computed once
- * a step in double. The steps themselves are in steps.h. Formulas and their order are PyTorch's. */
+/* The coefficients that depend on a step's number: learning rates with their corrections, computed
+ * once per step in double. steps.h has the steps themselves. Formulas and the order of operations
+ * are PyTorch's. */
 #include "fastmlp.h"
 
 #include <math.h>
 
-/* Nadam's momentum of step t, which rises to beta_1 (Dozat, 2016, with his momentum_decay) */
+/* Nadam's momentum in step t, which rises to beta_1 (Dozat, 2016, with his momentum_decay). */
 static double momentum_of(double beta_1, double t) {
     return beta_1 * (1 - 0.5 * pow(0.96, 0.004 * t));
 }
 
-/* The product of the momenta up to step t. That of a hundred is below 1e-29, and 1 - it is 1. */
+/* The product of the momenta up to step t. After 100 steps it is below 1e-29 and taken as 0. */
 static double momentum_product(double beta_1, uint64_t t) {
     double product = t > 100 ? 0 : 1;
     for (uint64_t i = 1; product > 0 && i <= t; i++)
@@ -17,7 +18,7 @@ static double momentum_product(double beta_1, uint64_t t) {
     return product;
 }
 
-/* Radam's rectification of the variance (Liu et al., 2020, their r_t); 0 where there is none yet */
+/* Radam's rectification of the variance (r_t in Liu et al., 2020); 0 while it is not defined. */
 static double rectification(double beta_2, double t) {
     const double decayed = pow(beta_2, t), last = 2 / (1 - beta_2) - 1;
     const double rho = last - 2 * t * decayed / (1 - decayed);
@@ -26,9 +27,9 @@ static double rectification(double beta_2, double t) {
     return sqrt((rho - 4) * (rho - 2) * last / ((last - 4) * (last - 2) * rho));
 }
 
-/* `reach` is how far a gradient that was 1 in all steps so far would move a weight now, but for the
- * optimizer's denominator: what the L1 penalty moves it by. So a weight at rest is one where loss
- * and penalty balance (Yun, Lozano and Yang, 2021). */
+/* `reach` is how far this step moves a weight whose gradient has been 1 in all steps so far, before
+ * division by the optimizer's denominator. The soft threshold of the L1 penalty is proportional to
+ * it, so a weight comes to rest where loss and penalty balance (Yun, Lozano and Yang, 2021). */
 void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
                           double learning_rate, double weight, fastmlp_step *step) {
     *step = (fastmlp_step){

@@ -1,13 +1,12 @@
-/* The tile product and what is made of it: forward, delta, gradient. Included by kernels.h, once for
- * each type. */
+/* The tile product and the kernels built on it: forward, delta, gradient. kernels.h includes this
+ * file once for each type. */
 
 /* ------------------------------------------------------------------- the tile product */
 
-/* acc += a b over k: a's m rows at a row and a column stride, b's n vectors from n panels. b's rows
- * are V apart in panels, or further in a matrix that is read as it lies. Inputs are read along their
- * panel (ALONG: row stride V, column stride 1, a new panel every V columns: the product contracts
- * over lanes) or across it (ACROSS: row stride 1, column stride V: the product contracts over the
- * rows of one panel). */
+/* acc += a b over k, with a (m, k) and b (k, n vectors). Rows of b are V reals apart in panels, or
+ * further apart in a row-major matrix. a is read in one of two directions:
+ *     ALONG   k runs over the lanes of panels: row stride V, column stride 1, a new panel every V
+ *     ACROSS  k runs over the rows of one panel: row stride 1, column stride V */
 enum { NAME(ALONG), NAME(ACROSS) };
 #define ALONG NAME(ALONG)
 #define ACROSS NAME(ACROSS)
@@ -37,15 +36,16 @@ INLINE void NAME(product)(const int m, const int n, const int direction, size_t 
         NAME(multiply_add)(m, n, a + lane, V, b, b_panel, acc);
 }
 
-/* Cuts n panels into groups of at most NR, as even as can be at the end. */
+/* The size of the next group if n panels are left: at most NR, the last two groups nearly equal. */
 INLINE size_t NAME(panel_group)(size_t n) { return n <= NR ? n : n < 2 * NR ? (n + 1) / 2 : NR; }
 
+/* The number of rows that TILE takes when `left` rows are left. */
 INLINE size_t NAME(tile_rows)(size_t left) {
     return left >= MR ? MR : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-/* Calls tile(m, n, ...) with constants: the largest power of two m <= MR that the rows left fill,
- * and n <= NR. */
+/* Calls tile(m, n, ...) with constants m and n <= NR, where m <= MR is the largest power of two
+ * that does not exceed the rows left. */
 #define TILE_ROWS(n, rows, tile, ...)                                                              \
     (MR > 4 && (rows) >= 8   ? tile((MR > 4 ? 8 : 1), n, __VA_ARGS__)                              \
      : MR > 2 && (rows) >= 4 ? tile((MR > 2 ? 4 : 1), n, __VA_ARGS__)                              \
@@ -111,8 +111,8 @@ static void NAME(forward_narrow)(size_t row, size_t m, size_t n, size_t k, const
     }
 }
 
-/* n panels of one sample's row at once: they share its indices and values, and a chain of
- * multiply-adds each hides the others' way from memory */
+/* Computes n panels of one sample at once. They share its indices and values, and their independent
+ * chains of multiply-adds hide memory latency. */
 #define CSR_PANELS(n, row, ...)                                                                    \
     ((n) == 8   ? row(8, __VA_ARGS__)                                                              \
      : (n) == 4 ? row(4, __VA_ARGS__)                                                              \
@@ -200,7 +200,7 @@ INLINE void NAME(delta_tile)(const int m, const int n, const int direction, size
             const vec output = load(h + (size_t)j * c_panel + (size_t)i * V);
             acc[i][j] = (vec)((ivec)acc[i][j] & (ivec)(output != (vec){0}));
         }
-    else if (factor == FASTMLP_times_slope)
+    else if (factor == FASTMLP_times_derivative)
         FOR_TILE(m, n) acc[i][j] *= load(c + (size_t)j * c_panel + (size_t)i * V);
     FOR_TILE(m, n) store(c + (size_t)j * c_panel + (size_t)i * V, acc[i][j]);
 }
@@ -279,7 +279,7 @@ static void NAME(gradient)(size_t m, size_t n_panels, size_t k, const void *a_, 
                  d + p * d_panel, d_panel, accumulate, g + p * g_panel + i * V, g_panel);
             i += NAME(tile_rows)(left);
         }
-        if (sums) /* while these panels of d are in the first cache */
+        if (sums) /* here, because these panels of d are in the L1 cache */
             NAME(column_sums)(n, k, d + p * d_panel, d_panel, accumulate, (real *)sums + p * V);
     }
 }

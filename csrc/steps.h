@@ -1,16 +1,4 @@
-/* The optimizers' steps. Included by kernels.h, once for each type. */
-
-INLINE vec NAME(square_root)(vec x) {
-    UNROLL(16) for (size_t lane = 0; lane < V; lane++) x[lane] = SQUARE_ROOT(x[lane]);
-    return x;
-}
-
-INLINE double NAME(sum)(vec x) {
-    double sum = 0;
-    for (size_t lane = 0; lane < V; lane++)
-        sum += (double)x[lane];
-    return sum;
-}
+/* The optimizers' steps. kernels.h includes this file once for each type. */
 
 static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t distance, void *out_) {
     const real *x = x_;
@@ -23,24 +11,24 @@ static void NAME(sum_arrays)(size_t count, size_t n, const void *x_, size_t dist
     }
 }
 
-/* x where the mask is set, else y */
+/* x where the mask is set, y elsewhere */
 INLINE vec NAME(choose)(ivec mask, vec x, vec y) {
     return (vec)((mask & (ivec)x) | (~mask & (ivec)y));
 }
 
-/* x within -bound..bound; NaN stays */
+/* x clipped to -bound..bound; NaN stays NaN */
 INLINE vec NAME(limit)(vec x, vec bound) {
     x = NAME(choose)((ivec)(x > bound), bound, x);
     return NAME(choose)((ivec)(x < -bound), -bound, x);
 }
 
-/* -1, 0 or 1; NaN stays */
+/* the signs of x: -1, 0 or 1; NaN stays NaN */
 INLINE vec NAME(signs)(vec x) {
     x = NAME(choose)((ivec)(x > 0), broadcast(1), x);
     return NAME(choose)((ivec)(x < 0), broadcast(-1), x);
 }
 
-/* a step in the computing type */
+/* fastmlp_step in the computing type */
 typedef struct {
     real scale, l2, rate, ahead, adaptive, decay, threshold;
     real momentum, look_ahead, own, keep_1, new_1, keep_2, new_2, epsilon;
@@ -66,8 +54,8 @@ INLINE NAME(step) NAME(convert)(const fastmlp_step *step, int penalized) {
     };
 }
 
-/* What each optimizer adds to one vector of weights, given their gradient; what it has divided by
- * goes to `denominator`. */
+/* Each optimizer's move: returns what is added to one vector of weights, given their gradient, and
+ * stores the number that the move was divided by in `denominator`. */
 #define MOVE(name)                                                                                 \
     INLINE vec NAME(name##_move)(const NAME(step) * s, vec gradient, real * state_1,               \
                                  real * state_2, vec * denominator)
@@ -143,8 +131,8 @@ MOVE(lion) {
 }
 
 /* Riedmiller and Braun, "A direct adaptive method for faster backpropagation learning: the RPROP
- * algorithm" (1993): state is the last gradient, zero after a turn, and the size of the step. Zero is
- * no size: the first is the learning rate. */
+ * algorithm" (1993). state_1 is the last gradient, or zero after its sign has changed; state_2 is
+ * the step size. A size of zero means the first step, whose size is the learning rate. */
 MOVE(rprop) {
     const vec zero = {0}, before = load(state_1);
     const ivec same = ((gradient > zero) & (before > zero)) | ((gradient < zero) & (before < zero));
@@ -163,9 +151,9 @@ MOVE(rprop) {
 }
 #undef MOVE
 
-/* The loop of all steps; optimizer, decays and proximal are constants. proximal: the move is followed
- * by the proximal step of the L1 penalty (Yun, Lozano and Yang, "Adaptive proximal gradient methods
- * for structured neural networks", 2021). */
+/* The loop of all steps; optimizer, decays and proximal are compile-time constants. If proximal,
+ * the proximal step of the L1 penalty follows the move (Yun, Lozano and Yang, "Adaptive proximal
+ * gradient methods for structured neural networks", 2021). */
 INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t count,
                               const fastmlp_step *step, int penalized, const real *g, real *w,
                               real *state_1, real *state_2) {
@@ -175,14 +163,14 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
         const vec x = load(w + i), gradient = (load(g + i) + s.l2 * x) * s.scale;
         vec move, denominator;
         switch ((enum fastmlp_optimizer)optimizer) {
-#define CASE(name, ...)                                                                            \
+#define CASE(c, name, ...)                                                                         \
     case FASTMLP_##name:                                                                           \
         move = NAME(name##_move)(&s, gradient, state_1 + i, state_2 + i, &denominator);            \
         break;
-            FASTMLP_OPTIMIZERS(CASE)
+            FASTMLP_OPTIMIZERS(CASE, _)
 #undef CASE
         default:
-            move = denominator = x; /* there is no other */
+            move = denominator = x; /* unreachable */
         }
         vec moved = x;
         if (decays)
@@ -200,9 +188,9 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
     return (1 - step->l1_ratio) * NAME(sum)(squares) + 2 * step->l1_ratio * NAME(sum)(sizes);
 }
 
-#define STEP(name, slots, decays)                                                                  \
-    static double NAME(name)(size_t count, const fastmlp_step *step, int penalized, const void *g, \
-                             void *w, void *state_1, void *state_2) {                              \
+#define STEP(c, name, slots, decays)                                                               \
+    static double NAME(step_##name)(size_t count, const fastmlp_step *step, int penalized,         \
+                                    const void *g, void *w, void *state_1, void *state_2) {        \
         state_2 = slots > 1 ? state_2 : state_1;                                                   \
         if (penalized && step->l1_ratio > 0)                                                       \
             return NAME(step_loop)(FASTMLP_##name, decays, 1, count, step, penalized, g, w,        \
@@ -210,7 +198,7 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
         return NAME(step_loop)(FASTMLP_##name, decays, 0, count, step, penalized, g, w, state_1,   \
                                state_2);                                                           \
     }
-FASTMLP_OPTIMIZERS(STEP)
+FASTMLP_OPTIMIZERS(STEP, _)
 #undef STEP
 
 /* ------------------------------------------------------------------------- clips and bounds */

@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 
 from ._architecture import PARAMETERS, Architecture
 from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
-from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, Dataset, Parameters, predict
+from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset, Parameters, predict
 from ._history import History, Monitor
 from ._initialization import initial_parameters
 from ._network import Ensemble, Network, effective_n_threads, members, stacked
@@ -39,11 +39,16 @@ _X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
 
 
 @functools.lru_cache(maxsize=256)
-def _cached_architecture(units, activations, out_activation, normalization, residual, dtype):
-    """An Architecture for predictions, which ask for the same one again and again."""
+def _fitted_architecture(units, activation, out_activation, normalization, residual, dtype):
+    """The Architecture of a fitted network, whose `activation` is one name or a tuple of names, or
+    None if there is no such network. Cached because every prediction asks for one."""
+    if min(units) < 1 or dtype not in (np.float32, np.float64):
+        return None
+    if isinstance(activation, str):
+        activation = (activation,) * (len(units) - 2)
     return Architecture(
         units,
-        activations,
+        activation,
         out_activation,
         normalization=normalization,
         residual=residual,
@@ -349,23 +354,23 @@ class _BaseMLP(BaseEstimator):
         """
         lists, ends = self._parameter_lists(), (self.n_features_in_, self.n_outputs_)
         try:
-            coefs, intercepts, *_ = lists
+            coefs = lists[0]
             first = coefs[0]
-            if first.ndim == 2:
-                networks = [lists]
-                units = (len(first), *map(len, intercepts))  # Parameters compares the coefs
+            if single := first.ndim == 2:
+                units = (len(first), *map(len, lists[1]))  # Parameters compares the coefs
             else:
-                networks = members(lists)
                 units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
+            fits = units[0] == ends[0] and units[-1] == ends[1] and len(units) == len(coefs) + 1
             dtype = first.dtype
         except (AttributeError, TypeError, ValueError, IndexError):
-            networks = units = ()
-        if networks and (units[0], units[-1]) == ends and len(units) == len(coefs) + 1:
-            form = self._fitted_form(len(coefs))
+            fits = False
+        if fits and (architecture := self._architecture_of(units, dtype)) is not None:
             try:
-                architecture = _cached_architecture(units, *form, dtype)
-                return [Parameters(architecture, own) for own in networks]
-            except ValueError:
+                if single:
+                    return [Parameters(architecture, lists)]
+                if networks := [Parameters(architecture, own) for own in members(lists)]:
+                    return networks
+            except (TypeError, ValueError, IndexError):
                 pass
         raise ValueError(
             "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
@@ -373,15 +378,16 @@ class _BaseMLP(BaseEstimator):
             " that lead from n_features_in_=%s to n_outputs_=%s." % ends
         )
 
-    def _fitted_form(self, n_layers):
-        """What an Architecture of the fitted network has between its units and its type."""
-        held, normalization = vars(self), None
+    def _architecture_of(self, units, dtype):
+        """The architecture of the fitted network, whose layers have these widths."""
+        held, normalization, activation = vars(self), None, self.activation
         if "norm_scales_" in held:
             normalization = "batch" if "norm_means_" in held else "layer"
-        if self.out_activation_ not in OUTPUTS:
-            raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
-        activations = tuple(self._activations(n_layers)[:-1])
-        return activations, self.out_activation_, normalization, self.residual
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            activation = tuple(self._activations(len(units) - 1)[:-1])
+        return _fitted_architecture(
+            units, activation, self.out_activation_, normalization, self.residual, dtype
+        )
 
     def _copy_parameters(self, architecture):
         """The present weights as a start for more training of a network of this architecture."""

@@ -13,7 +13,7 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_relu
         FASTMLP_no_factor
         FASTMLP_where_positive
-        FASTMLP_times_slope
+        FASTMLP_times_derivative
 
     ctypedef struct fastmlp_dropout:
         uint32_t key[2]
@@ -82,10 +82,12 @@ cdef extern from "fastmlp.h" nogil:
         void (*to_columns)(size_t n, const void *c, size_t c_panel, void *z) noexcept nogil
         void (*from_columns)(size_t n, const void *z, void *c, size_t c_panel) noexcept nogil
         void (**activation)(size_t count, void *h) noexcept nogil
-        void (**slope)(size_t count, void *h, void *slope) noexcept nogil
+        void (**activation_derivative)(size_t count, void *h, void *derivative) noexcept nogil
         void (**output)(size_t n, void *z, size_t ldz) noexcept nogil
-        void (**output_slope)(size_t n, void *z, size_t ldz, void *slopes) noexcept nogil
-        void (*chain)(size_t n, void *z, size_t ldz, const void *slopes) noexcept nogil
+        void (**output_derivative)(
+            size_t n, void *z, size_t ldz, void *derivatives) noexcept nogil
+        void (*multiply_derivatives)(
+            size_t n, void *z, size_t ldz, const void *derivatives) noexcept nogil
         double (**loss)(
             size_t m, size_t n, void *z, size_t ldz, const void *y, const intptr_t *rows,
             const double *weights, const fastmlp_loss_settings *settings) noexcept nogil
@@ -101,7 +103,7 @@ cdef extern from "fastmlp.h" nogil:
         bint (*bound_narrow)(size_t n_panels, size_t n, double max_norm, void *w) noexcept nogil
         void (*dropout)(
             size_t m, size_t n, const intptr_t *rows, const fastmlp_dropout *dropout, uint64_t step,
-            void *h, void *slope, size_t panel) noexcept nogil
+            void *h, void *derivative, size_t panel) noexcept nogil
         void (*dropout_csr)(
             size_t m, const fastmlp_csr *x, const intptr_t *rows, const fastmlp_dropout *dropout,
             uint64_t step, void *out) noexcept nogil
@@ -133,13 +135,51 @@ cdef extern from "fastmlp.h" nogil:
         void (*multiply)(size_t count, const void *x, void *y) noexcept nogil
         void (*sum_arrays)(
             size_t count, size_t n, const void *x, size_t distance, void *out) noexcept nogil
-        void (*exponential)(size_t count, void *x) noexcept nogil
-        void (*logarithm)(size_t count, void *x) noexcept nogil
         double (*multiply_adds)(size_t n, void *sink) noexcept nogil
 
     const fastmlp_kernels *fastmlp_kernel_table(int isa, int is_double)
+
+
+cdef extern from "denormals.h" nogil:
     uint64_t fastmlp_flush_denormals()
     void fastmlp_restore_denormals(uint64_t state)
+
+
+cdef extern from "team.h" nogil:
+    int FASTMLP_OPENMP
+    void fastmlp_lap(double *clock, int phase) noexcept
+    size_t fastmlp_claim(size_t *next) noexcept
+    void fastmlp_set(bint *flag) noexcept
+    void fastmlp_await(const unsigned *count, unsigned n) noexcept
+    void fastmlp_count(unsigned *count, unsigned n) noexcept
+    void fastmlp_barrier(int *arrived, unsigned *passed, int n) noexcept
+    int fastmlp_team_size() noexcept
+    int fastmlp_max_threads() noexcept
+
+
+cdef extern from "names.h":
+    enum:
+        FASTMLP_N_KERNELS
+
+    ctypedef struct fastmlp_signature:
+        const char *returns
+        const char *name
+        const char *arguments
+        const char *list
+        size_t offset
+
+    const fastmlp_signature fastmlp_signatures[]
+    const char *const fastmlp_activation_names[]
+    const char *const fastmlp_output_names[]
+    const char *const fastmlp_loss_names[]
+    const int fastmlp_loss_outputs[]
+    const char *const fastmlp_loss_targets[]
+    const char *const fastmlp_optimizer_names[]
+    const char *const fastmlp_source_names[]
+    const char *const fastmlp_isa_names[]
+    const int fastmlp_optimizer_slots[]
+    const int fastmlp_optimizer_decays[]
+    const char *FASTMLP_COMPILER
 
 
 # NumPy's random bits: the public struct of numpy/random/bitgen.h, that every BitGenerator's capsule

@@ -31,124 +31,6 @@ from libc.stdint cimport int64_t, intptr_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-cdef extern from *:
-    """
-    #define FASTMLP_NAME(name, ...) #name,
-    static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTMLP_NAME)};
-    static const char *const fastmlp_output_names[] = {FASTMLP_OUTPUTS(FASTMLP_NAME)};
-    static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME)};
-    #define FASTMLP_LOSS_OUTPUT(name, output, targets) FASTMLP_OUTPUT_##output,
-    static const int fastmlp_loss_outputs[] = {FASTMLP_LOSSES(FASTMLP_LOSS_OUTPUT)};
-    #define FASTMLP_LOSS_TARGETS(name, output, targets) #targets,
-    static const char *const fastmlp_loss_targets[] = {FASTMLP_LOSSES(FASTMLP_LOSS_TARGETS)};
-    static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME)};
-    static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME)};
-    static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME)};
-    #define FASTMLP_SLOTS(name, slots, decays) slots,
-    static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SLOTS)};
-    #define FASTMLP_DECAYS(name, slots, decays) decays,
-    static const int fastmlp_optimizer_decays[] = {FASTMLP_OPTIMIZERS(FASTMLP_DECAYS)};
-
-    #if defined(__clang__)
-    #define FASTMLP_COMPILER "Clang " __clang_version__
-    #elif defined(__GNUC__)
-    #define FASTMLP_COMPILER "GCC " __VERSION__
-    #endif
-
-    #ifdef _OPENMP
-    #include <omp.h>
-    #define FASTMLP_OPENMP _OPENMP
-    static inline int fastmlp_team_size(void) { return omp_get_num_threads(); }
-    static inline int fastmlp_max_threads(void) { return omp_get_max_threads(); }
-    #else
-    #define FASTMLP_OPENMP 0
-    static inline int fastmlp_team_size(void) { return 1; }
-    static inline int fastmlp_max_threads(void) { return 1; }
-    #endif
-
-    #include <time.h>
-    #ifdef _WIN32
-    #include <windows.h>
-    static inline void fastmlp_nap(void) { Sleep(0); }
-    #else
-    static inline void fastmlp_nap(void) {
-        struct timespec nap = {0, 20000};
-        nanosleep(&nap, NULL);
-    }
-    #endif
-    #ifdef __x86_64__
-    #define FASTMLP_PAUSE() __builtin_ia32_pause()
-    #elif defined(__aarch64__)
-    #define FASTMLP_PAUSE() __asm__ volatile("yield")
-    #else
-    #define FASTMLP_PAUSE() (void)0
-    #endif
-
-    /* Adds the seconds since the last lap to clock[phase]; NULL: nobody asks. */
-    static inline void fastmlp_lap(double *clock, int phase) {
-        if (!clock) return;
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        const double last = clock[0];
-        clock[0] = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-        clock[phase] += phase ? clock[0] - last : 0;
-    }
-
-    static inline size_t fastmlp_claim(size_t *next) {
-        return __atomic_fetch_add(next, 1, __ATOMIC_RELAXED);
-    }
-
-    static inline void fastmlp_set(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
-
-    /* Waits until others have counted to n. Some 50 us of turning, then naps: a core left idle goes
-     * to the thread we wait for, if another process has taken its own. */
-    static inline void fastmlp_await(const unsigned *count, unsigned n) {
-        int turns = 2000;
-        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) != n) {
-            if (turns-- > 0) FASTMLP_PAUSE();
-            else fastmlp_nap();
-        }
-    }
-
-    static inline void fastmlp_count(unsigned *count, unsigned n) {
-        __atomic_store_n(count, n, __ATOMIC_RELEASE);
-    }
-
-    /* Waits until all n threads of a team have come here. OpenMP's barrier turns for milliseconds
-     * instead: that is far slower where another process has taken a core. */
-    static inline void fastmlp_meet(int *arrived, unsigned *meetings, int n) {
-        if (n == 1) return;
-        unsigned meeting = __atomic_load_n(meetings, __ATOMIC_RELAXED);
-        if (__atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL) == n) {
-            __atomic_store_n(arrived, 0, __ATOMIC_RELAXED);
-            fastmlp_count(meetings, meeting + 1);
-            return;
-        }
-        fastmlp_await(meetings, meeting + 1);
-    }
-    """
-    const char *const fastmlp_activation_names[]
-    const char *const fastmlp_output_names[]
-    const char *const fastmlp_loss_names[]
-    const int fastmlp_loss_outputs[]
-    const char *const fastmlp_loss_targets[]
-    const char *const fastmlp_optimizer_names[]
-    const char *const fastmlp_source_names[]
-    const char *const fastmlp_isa_names[]
-    const int fastmlp_optimizer_slots[]
-    const int fastmlp_optimizer_decays[]
-    const char *FASTMLP_COMPILER
-    int FASTMLP_OPENMP
-    void fastmlp_lap(double *clock, int phase) noexcept nogil
-    size_t fastmlp_claim(size_t *next) noexcept nogil
-    void fastmlp_set(bint *flag) noexcept nogil
-    void fastmlp_await(const unsigned *count, unsigned n) noexcept nogil
-    void fastmlp_count(unsigned *count, unsigned n) noexcept nogil
-    void fastmlp_meet(int *arrived, unsigned *meetings, int n) noexcept nogil
-    int fastmlp_team_size() noexcept nogil
-    int fastmlp_max_threads() noexcept nogil
-
-
 # ------------------------------------------------------------------------------ names and ISAs
 
 ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
@@ -185,6 +67,7 @@ _ISA = _choose_isa()
 cdef const fastmlp_kernels *FLOAT_KERNELS = fastmlp_kernel_table(_ISAS.index(_ISA), 0)
 cdef const fastmlp_kernels *DOUBLE_KERNELS = fastmlp_kernel_table(_ISAS.index(_ISA), 1)
 cdef object FLOAT = np.dtype(np.float32), DOUBLE = np.dtype(np.float64)
+cdef object NDARRAY = np.ndarray
 
 
 def isa():
@@ -207,6 +90,11 @@ def max_threads():
     return fastmlp_max_threads()
 
 
+def lanes(dtype):
+    """Lanes of a vector of this type in the instruction set in use."""
+    return kernels_of(_ISA, dtype).lanes
+
+
 cdef const fastmlp_kernels *kernels_of(isa_name, dtype) except NULL:
     dtype = np.dtype(dtype)
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -217,59 +105,39 @@ cdef const fastmlp_kernels *kernels_of(isa_name, dtype) except NULL:
 
 
 def kernel_table(isa_name, dtype):
-    """Addresses of the kernels by name (a dict of them where there is a list), and the sizes
-    ``lanes``, ``mr``, ``nr``: for tests and benches, which call them through ctypes."""
+    """The kernels as ctypes functions by name, and the sizes ``lanes``, ``mr``, ``nr``: for tests
+    and benches. A kernel that exists once for each entry of a list is a dict of functions, without
+    the entries that are NULL. All pointers are passed as addresses."""
+    import ctypes
+
     cdef const fastmlp_kernels *k = kernels_of(isa_name, dtype)
-    return {
-        "lanes": k.lanes,
-        "mr": k.mr,
-        "nr": k.nr,
-        "gather": {name: <uintptr_t>k.gather[i] for i, name in enumerate(SOURCES)},
-        "all_finite": <uintptr_t>k.all_finite,
-        "forward": <uintptr_t>k.forward,
-        "forward_csr": <uintptr_t>k.forward_csr,
-        "forward_narrow": <uintptr_t>k.forward_narrow,
-        "delta": <uintptr_t>k.delta,
-        "delta_narrow": <uintptr_t>k.delta_narrow,
-        "gradient": <uintptr_t>k.gradient,
-        "gradient_narrow": <uintptr_t>k.gradient_narrow,
-        "gradient_csr": <uintptr_t>k.gradient_csr,
-        "column_sums": <uintptr_t>k.column_sums,
-        "column_sums_narrow": <uintptr_t>k.column_sums_narrow,
-        "transpose": <uintptr_t>k.transpose,
-        "to_columns": <uintptr_t>k.to_columns,
-        "from_columns": <uintptr_t>k.from_columns,
-        "activation": {name: <uintptr_t>k.activation[i] for i, name in enumerate(ACTIVATIONS)},
-        "slope": {name: <uintptr_t>k.slope[i] for i, name in enumerate(ACTIVATIONS)},
-        "output": {name: <uintptr_t>k.output[i] for i, name in enumerate(OUTPUTS)},
-        "output_slope": {
-            name: <uintptr_t>k.output_slope[i] for i, name in enumerate(OUTPUTS)
-            if k.output_slope[i] is not NULL
-        },
-        "chain": <uintptr_t>k.chain,
-        "loss": {name: <uintptr_t>k.loss[i] for i, name in enumerate(LOSSES)},
-        "step": {name: <uintptr_t>k.step[i] for i, name in enumerate(OPTIMIZERS)},
-        "dropout": <uintptr_t>k.dropout,
-        "dropout_csr": <uintptr_t>k.dropout_csr,
-        "moments": <uintptr_t>k.moments,
-        "combine_moments": <uintptr_t>k.combine_moments,
-        "running_average": <uintptr_t>k.running_average,
-        "normalize": <uintptr_t>k.normalize,
-        "normalization_sums": <uintptr_t>k.normalization_sums,
-        "normalize_delta": <uintptr_t>k.normalize_delta,
-        "normalize_rows": <uintptr_t>k.normalize_rows,
-        "normalize_rows_delta": <uintptr_t>k.normalize_rows_delta,
-        "add": <uintptr_t>k.add,
-        "multiply": <uintptr_t>k.multiply,
-        "gradient_squares": <uintptr_t>k.gradient_squares,
-        "clip": <uintptr_t>k.clip,
-        "bound": <uintptr_t>k.bound,
-        "bound_narrow": <uintptr_t>k.bound_narrow,
-        "sum_arrays": <uintptr_t>k.sum_arrays,
-        "exponential": <uintptr_t>k.exponential,
-        "logarithm": <uintptr_t>k.logarithm,
-        "multiply_adds": <uintptr_t>k.multiply_adds,
+    cdef const fastmlp_signature *signature
+    cdef uintptr_t pointer
+    cdef size_t at
+    types = {
+        "void": None, "int": ctypes.c_int, "size_t": ctypes.c_size_t, "double": ctypes.c_double,
+        "ptrdiff_t": ctypes.c_ssize_t, "uint64_t": ctypes.c_uint64,
     }
+    lists = {
+        "": ("",), "SOURCES": SOURCES, "ACTIVATIONS": ACTIVATIONS, "OUTPUTS": OUTPUTS,
+        "ELEMENTWISE_OUTPUTS": OUTPUTS, "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
+    }
+    table = {"lanes": k.lanes, "mr": k.mr, "nr": k.nr}
+    for kernel in range(FASTMLP_N_KERNELS):
+        signature = &fastmlp_signatures[kernel]
+        arguments = signature.arguments.decode().strip("()").split(",")
+        prototype = ctypes.CFUNCTYPE(
+            types[signature.returns.decode()],
+            *(ctypes.c_void_p if "*" in a else types[a.split()[0]] for a in arguments),
+        )
+        functions = {}
+        for i, entry in enumerate(lists[signature.list.decode()]):
+            at = signature.offset + i * sizeof(pointer)
+            memcpy(&pointer, <const char *>k + at, sizeof(pointer))
+            if pointer:
+                functions[entry] = prototype(pointer)
+        table[signature.name.decode()] = functions.get("", functions)
+    return table
 
 
 def fma_ceiling(isa_name, dtype, int n_threads=1, double seconds=0.05):
@@ -592,7 +460,7 @@ cdef void finish_rows(
             k.normalize(
                 m, layer.n_panels, layer.mean, layer.variance, scale_of(run, layer),
                 shift_of(run, layer), NULL, outputs, run.stride)
-    if layer.deltas is not NULL and layer.factor == FASTMLP_times_slope:
+    if layer.deltas is not NULL and layer.factor == FASTMLP_times_derivative:
         slopes = layer.deltas + at * vector
     if slopes is not NULL or (
             layer.activation != FASTMLP_identity and not relu_in_product(run, l)):
@@ -601,7 +469,8 @@ cdef void finish_rows(
             if slopes is NULL:
                 k.activation[layer.activation](m * k.lanes, outputs + first)
             else:
-                k.slope[layer.activation](m * k.lanes, outputs + first, slopes + first)
+                k.activation_derivative[layer.activation](
+                    m * k.lanes, outputs + first, slopes + first)
     if layer.dropout.threshold > 0 and layer.deltas is not NULL:
         k.dropout(m, layer.fan_out, rows, &layer.dropout, number, outputs, slopes, run.stride)
     if layer.residual:
@@ -644,11 +513,11 @@ cdef double take_loss(
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t fan_out = run.layers[run.n_layers - 1].fan_out
     if run.chained:
-        k.output_slope[run.output](fan_out, z, ldz, slopes)
+        k.output_derivative[run.output](fan_out, z, ldz, slopes)
     cdef double loss = k.loss[run.loss](
         m, fan_out, z, ldz, run.samples.y, rows, run.samples.weights, &run.loss_settings)
     if run.chained:
-        k.chain(fan_out, z, ldz, slopes)
+        k.multiply_derivatives(fan_out, z, ldz, slopes)
     return loss
 
 
@@ -796,7 +665,7 @@ cdef void batch_normalized_rows(
         fastmlp_lap(clock, FORWARD)
         own = NULL
         if takes_moments(run, l):
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             fastmlp_lap(clock, WAIT)
             own = layer.moments + <size_t>thread * size
             k.combine_moments(n_units, layer.n_panels, run.unit_weights + l * n_units,
@@ -820,7 +689,7 @@ cdef void batch_normalized_rows(
         fastmlp_lap(clock, DELTA)
         if layer.frozen:
             continue
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
         own = layer.sums + <size_t>thread * size
         k.sum_arrays(2 * layer.n_bias, n_units, layer.row_sums, 2 * layer.n_bias, own)
@@ -1228,7 +1097,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
         stop_block += run.blocks[i].middle < high
     n_rows = cut_chunk(run, begin, &order)
     deal(&run.row_parts[thread], row_units(run, n_rows, n_threads), thread, n_threads)
-    fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+    fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
     for chunk in range(begin, end):
         batch = chunk // run.chunks_per_batch
         epoch = batch // run.n_batches
@@ -1261,7 +1130,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                 differentiate_rows(run, order + row, row, m, run.row_losses + row // k.mr, scratch,
                                    clock)
                 backward_rows(run, row, m, i, not first, NULL, clock)
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
         # weights; nobody looks at the parts of the rows
@@ -1297,7 +1166,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
 
         if steps and run.clip_norm < INFINITY:
             later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             parts, later_parts = later_parts, parts
             squares = 0
             for i in range(run.n_blocks):
@@ -1313,7 +1182,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
             fastmlp_lap(clock, STEP)
         if steps and run.max_norm < INFINITY:
             later_parts[thread].next, later_parts[thread].stop = first_block, stop_block
-            fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+            fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
             parts = later_parts
             turn = 0
             while claim(parts, thread, n_threads, &turn, &i):
@@ -1324,7 +1193,7 @@ cdef void pass_chunks(Run *run, size_t begin, size_t end, int thread, int n_thre
                     if run.average:
                         average_block(run, &column)
             fastmlp_lap(clock, STEP)
-        fastmlp_meet(&run.arrived, &run.meetings, n_threads)
+        fastmlp_barrier(&run.arrived, &run.meetings, n_threads)
         fastmlp_lap(clock, WAIT)
 
         if thread == 0 and steps and run.normalization == BATCH_NORMALIZATION:
@@ -1513,7 +1382,8 @@ cdef class Parameters:
                     or <size_t>len(arrays) != n_layers - (number > 1)):
                 raise ValueError("parameters must be lists of one array a layer")
             for layer, array in enumerate(arrays):
-                if not isinstance(array, np.ndarray) or array.dtype != dtype:
+                if not isinstance(array, NDARRAY) or (
+                        array.dtype is not dtype and array.dtype != dtype):
                     raise ValueError(f"parameters must be arrays of type {dtype}")
                 PyObject_GetBuffer(array, &self.views[i], PyBUF_STRIDES)
                 if not has_shape(
@@ -1785,13 +1655,13 @@ cdef int set_form(Layer *layers, size_t n_layers, int normalization, architectur
     for i in range(n_layers - 1):
         layer = &layers[i]
         if layer.dropout.threshold or layer.residual or layers[i + 1].residual:
-            layer.factor = FASTMLP_times_slope
+            layer.factor = FASTMLP_times_derivative
         elif layer.activation == FASTMLP_identity:
             layer.factor = FASTMLP_no_factor
         elif layer.activation == FASTMLP_relu:
             layer.factor = FASTMLP_where_positive
         else:
-            layer.factor = FASTMLP_times_slope
+            layer.factor = FASTMLP_times_derivative
 
 
 def predict(Dataset dataset, Parameters parameters, int n_threads):

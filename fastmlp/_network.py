@@ -185,7 +185,7 @@ class Network:
         self.architecture, self.dtype = architecture, architecture.dtype
         self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
         self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
-        self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
+        self._lanes = _core.lanes(self.dtype)
         n_layers, normalization = architecture.n_layers, architecture.normalization
         self._layers = [
             _Layer(

@@ -1,11 +1,14 @@
 """Fixtures shared by the tests."""
 
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("FASTMLP_TEAMS", "early")  # or most fits here would be over before
+sys.path.append(str(Path(__file__).resolve().parent.parent / "bench"))  # structures.py
 
 
 def pytest_configure(config):

@@ -108,14 +108,14 @@ def test_no_package_beyond_these_is_imported():
 
 
 def test_csrc_knows_no_python_no_openmp_and_no_allocation():
-    """csrc/ includes its own headers and those of the C language."""
+    """Except team.h, which no other file of csrc/ includes."""
     allowed = {"stddef.h", "stdint.h", "math.h", "float.h", "string.h"}
     allowed |= {"immintrin.h", "xmmintrin.h"}  # the processor's, not the system's
     own = {p.name for p in CSRC.iterdir()}
-    for path in sorted(CSRC.glob("*.[ch]")):
+    for path in sorted(set(CSRC.glob("*.[ch]")) - {CSRC / "team.h"}):
         text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.S)
         included = set(re.findall(r'#\s*include\s*[<"]([^>"]+)', text))
-        assert included <= allowed | own, path.name
+        assert included <= (allowed | own) - {"team.h"}, path.name
         words = r"\b(malloc|calloc|realloc|free|alloca|printf|fopen|exit|abort|omp_\w+)\s*\("
         assert not re.findall(words, text), path.name
         assert not re.findall(r"#\s*pragma\s+omp", text), path.name
