@@ -95,28 +95,28 @@ def differences(a, b, X):
     return found
 
 
-def turns(solver):
+def turns(solver, kind):
     """(container, weighted, shuffle, early_stopping, activation, hidden, batch_size), 24 in a cell.
 
     Input, weights, shuffling and early stopping are crossed in full, for L-BFGS input, weights and
     activations. The others go round so that any two values of two columns meet in every cell, and
-    almost any three values of three columns in one of a solver's cells.
+    any three values of three columns in one of a solver's cells.
     """
-    both = (False, True)
+    both, k = (False, True), list(KINDS).index(kind)
     if solver == "lbfgs":
         crossed = itertools.product(CONTAINERS, both, ACTIVATIONS)
         for i, (container, weighted, activation) in enumerate(crossed):
-            yield container, weighted, True, False, activation, HIDDEN[i // 2 % 3], "auto"
+            yield container, weighted, True, False, activation, HIDDEN[(i // 2 + k) % 3], "auto"
         return
     for i, crossed in enumerate(itertools.product(CONTAINERS, both, both, both)):
-        activation = ACTIVATIONS[(i + i // 4) % 4]
-        yield *crossed, activation, HIDDEN[i // 3 % 3], BATCH_SIZES[(i + i // 3 + i // 4) % 4]
+        activation, hidden = ACTIVATIONS[(i + i // 4 + k) % 4], HIDDEN[(i // 3 + k) % 3]
+        yield *crossed, activation, hidden, BATCH_SIZES[(i + i // 3 + i // 4 + k + k // 4) % 4]
 
 
 def combinations(solver, kind):
     """The settings of one cell of the table: (label, parameters, fit arguments)."""
     start = 5 * list(KINDS).index(kind) + 7 * list(SOLVERS).index(solver)
-    for turn, chosen in enumerate(turns(solver), start + 1):
+    for turn, chosen in enumerate(turns(solver, kind), start + 1):
         container, weighted, shuffle, early_stopping, activation, hidden, batch_size = chosen
         params = {
             "activation": activation,
