@@ -1,4 +1,4 @@
-"""Contenders that have a process each: one works when told to, the others stand still."""
+"""Contenders, each in a process of its own. One works at a time; the others are stopped."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ import machine
 
 
 class Contender:
-    """A process `script --serve *args n_threads`, that calls `serve`. Talks in lines of JSON."""
+    """A process `script --serve *args n_threads` that calls `serve`; messages are lines of JSON."""
 
     def __init__(self, script, *args, n_threads):
         self.turns = []  # seconds
@@ -33,11 +33,11 @@ class Contender:
         self.process.wait()
 
     def started(self):
-        """What it says when it is ready. It works on until then, beside others that start."""
+        """Wait until the process is ready and return its message. Processes start in parallel."""
         return self._answer()
 
     def ask(self, order):
-        """Its answer to `order`; both are dicts. An answer has "added_bytes" and "ceiling"."""
+        """Send the dict `order` and return the answer, a dict with "added_bytes" and "ceiling"."""
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
@@ -51,12 +51,12 @@ class Contender:
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"{' '.join(self.process.args[2:])} failed")
-        self.process.send_signal(signal.SIGSTOP)  # its idle threads would go on turning
+        self.process.send_signal(signal.SIGSTOP)  # otherwise its idle threads would keep spinning
         return json.loads(line)
 
 
 def compared(contenders, units, flops):
-    """For JSON: {name: numbers} of {name: Contender}, times in `units` a second."""
+    """Results for JSON: {name: numbers} from {name: Contender}, times in units of 1 / `units` s."""
     best = {name: min(contender.turns) for name, contender in contenders.items()}
     median = {name: statistics.median(contender.turns) for name, contender in contenders.items()}
     return {
@@ -74,7 +74,7 @@ def compared(contenders, units, flops):
 
 
 def serve(started, answer):
-    """The child's part: say `started`, then answer each line of stdin."""
+    """Run the child process: print `started`, then answer each line of stdin."""
     print(json.dumps(started), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)

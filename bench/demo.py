@@ -1,8 +1,8 @@
-"""Handwritten digits, with scikit-learn's MLPClassifier and with fastmlp's, side by side.
+"""Classify handwritten digits with scikit-learn's MLPClassifier and with fastmlp's.
 
-A pipeline scales the pixels and trains a network; then a small grid search over such pipelines.
-Both classifiers get the same parameters and the same seed, so they end at the same accuracy.
-Prints seconds and accuracy, and saves the loss curves to digits_loss.png.
+Fits a pipeline that scales the pixels and trains a network, then runs a small grid search over such
+pipelines. Both classifiers get the same parameters and the same seed, so they reach the same
+accuracy. Prints seconds and accuracy, and saves the loss curves to digits_loss.png.
 """
 
 import time
@@ -38,7 +38,7 @@ def main():
     fits, searches = {}, {}
     for name, classifier in contenders.items():
         print(f"training with {name}", flush=True)
-        classifier(max_iter=2).fit(X, y)  # starts its threads
+        classifier(max_iter=2).fit(X, y)  # starts the threads
         pipeline = make_pipeline(StandardScaler(), classifier(max_iter=40, random_state=0))
         fits[name] = timed_fit(pipeline, *split)
         searches[name] = timed_fit(GridSearchCV(pipeline, GRID, cv=3), *split)
@@ -58,7 +58,7 @@ def main():
 
 
 def timed_fit(estimator, X_train, X_test, y_train, y_test):
-    """The fitted estimator, the seconds that took, its accuracy on the test images."""
+    """Return the fitted estimator, the seconds of the fit, and its accuracy on the test images."""
     begin = time.perf_counter()
     estimator.fit(X_train, y_train)
     seconds = time.perf_counter() - begin
@@ -66,7 +66,7 @@ def timed_fit(estimator, X_train, X_test, y_train, y_test):
 
 
 def plot_loss_curves(fits):
-    """Training loss by epoch (one curve upon the other) and by time."""
+    """Plot the training loss by epoch, where the two curves coincide, and by time."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
     by_epoch, by_time = axes
     for (name, (pipeline, seconds, _)), style in zip(fits.items(), ("-", "--"), strict=True):
@@ -75,7 +75,7 @@ def plot_loss_curves(fits):
         by_epoch.plot(epochs, loss_curve, style, label=name)
         by_time.plot([seconds * i / len(epochs) for i in epochs], loss_curve, style, label=name)
     by_epoch.set(xlabel="epoch", ylabel="training loss", yscale="log", title="digits")
-    by_time.set(xlabel="seconds", title="the same, by time")
+    by_time.set(xlabel="seconds", title="by time")
     by_epoch.legend()
     fig.savefig(PICTURE, dpi=120)
 

@@ -1,11 +1,12 @@
-"""What each feature adds to an epoch: the time of a fit with it over that of the same fit without.
+"""Time that each feature adds to a fit, relative to the same fit without the feature.
 
     python bench/features.py                       digits and tab100, both types, all cores
     python bench/features.py tab100 --dtype float32 --threads 1
 
-Fits with and without a feature take turns in one process, after one of each that does not count.
-A percentage is of the medians of all turns; in noise it may be negative. gelu is compared with
-tanh, whose arithmetic is about as long; four networks in one call with four times one.
+Fits with and without a feature alternate in one process; the first of each does not count. The
+percentage compares the medians of all other fits, so noise can make it negative. gelu is compared
+with tanh, which takes about as much arithmetic; four networks trained in one call are compared with
+four times one network.
 """
 
 import argparse
@@ -17,13 +18,13 @@ from dataclasses import replace
 import machine
 from workloads import BY_NAME
 
-FEATURES = {  # parameters that switch one on, and those of what it is compared with
+FEATURES = {  # parameters with the feature, and those of the fit that it is compared with
     "adamw": ({"solver": "adamw"}, {}),
     "nadam": ({"solver": "nadam"}, {}),
     "rmsprop": ({"solver": "rmsprop"}, {}),
     "lion": ({"solver": "lion"}, {}),
     "sgd": ({"solver": "sgd"}, {}),
-    "gelu, beside tanh": ({"activation": "gelu"}, {"activation": "tanh"}),
+    "gelu, compared with tanh": ({"activation": "gelu"}, {"activation": "tanh"}),
     "dropout": ({"dropout": 0.2}, {}),
     "input_dropout": ({"input_dropout": 0.1}, {}),
     "batch normalization": ({"normalization": "batch"}, {}),
@@ -37,12 +38,12 @@ FEATURES = {  # parameters that switch one on, and those of what it is compared 
     "ema": ({"average_weights": "ema"}, {}),
     "n_estimators=4": ({"n_estimators": 4}, {}),
 }
-NETWORKS = {"n_estimators=4": 4}  # where there are more than one
-MOST_ROWS = 20_000  # more than caches hold; soon trained on
+NETWORKS = {"n_estimators=4": 4}  # number of networks, if more than one
+MOST_ROWS = 20_000  # too large for the caches, but fast to train on
 
 
 def measure(workload, dtype, n_threads, names, seconds):
-    """{feature: percent added}, each in about `seconds`."""
+    """Return {feature: percent added}; each is measured for about `seconds`."""
     workload = replace(workload, n_rows=min(workload.n_rows, MOST_ROWS))
     X, y = workload.data(dtype)
 
@@ -59,7 +60,7 @@ def measure(workload, dtype, n_threads, names, seconds):
     for name in names:
         on, off = FEATURES[name]
         if "residual" in on and len(set(workload.hidden)) == len(workload.hidden):
-            continue  # no layer that keeps its width
+            continue  # no layer is as wide as the one below
         turns, end = {"on": [], "off": []}, time.perf_counter() + seconds
         while len(turns["on"]) < 4 or time.perf_counter() < end:
             turns["on"].append(seconds_of(epochs, on))
@@ -86,7 +87,7 @@ def main():
             )
     env = machine.environment()
     print(
-        f"Percent that a feature adds to the time of a fit. Measured on {env['date']}:"
+        f"Time that a feature adds to a fit, in percent. Measured on {env['date']}:"
         f" {env['processor']}, {n_threads} of {env['cores']} cores, commit {env['commit']}."
     )
     width = max(map(len, args.features))

@@ -1,33 +1,38 @@
-"""Time an epoch of training, beside scikit-learn, PyTorch, JAX and skorch.
+"""Compare the time of a training epoch with scikit-learn, PyTorch, JAX and skorch.
 
-    python bench/fit.py                            every workload, both types, all that is installed
-    python bench/fit.py digits xor --threads 1     two of them, on one thread
-    python bench/fit.py --against sklearn jax      beside these two only
-    python bench/fit.py sparse lbfgs grid          extras, beside scikit-learn, run only when named
-    python bench/fit.py --update-readme            and write the table into README.md
+    python bench/fit.py                          all workloads, both types, all installed libraries
+    python bench/fit.py digits xor --threads 1   two workloads, on one thread
+    python bench/fit.py --against sklearn jax    compared with these two only
+    python bench/fit.py sparse lbfgs grid        extra workloads, run only if named; with
+                                                 scikit-learn only
+    python bench/fit.py --update-readme          also write the table into README.md
 
-How it is measured
-------------------
-- Each contender has a process of its own, that makes the same data. They take turns, A B C A B C,
-  and all others are stopped while one works. Best and median over the turns are reported; ratios
-  are to fastmlp, best over best and median over median.
-- What is timed is a whole `fit`: users wait for that. The time of an epoch is the time of the fit
-  divided by its epochs, so validating X and making the weights are counted. All contenders fit the
-  same number of epochs: as many as scikit-learn does in about --seconds, a slower one fewer. A turn
-  of a faster one is several such fits, so that it lasts about half as long at least. Who is slow
-  stops after two turns, once it has worked for twice --repeat times --seconds; the fit that finds
-  out how slow is one of them.
-- No stopping rule ends a fit: tol=0, n_iter_no_change=inf. What a workload does not
-  name is scikit-learn's default. bench/peers.py tells how the others do the same. Their own arrays,
-  made of X and y, and what JAX compiles are made before and not timed.
-- All get X (and regression targets) of the same type: float64 against float64, float32 against
-  float32.
-- All run on --threads threads: fastmlp by `n_threads`, BLAS and OpenMP by their environment
-  variables, PyTorch by `set_num_threads`, JAX by the cores that its process may use. NumPy's
-  OpenBLAS picks its own kernels; the choice is recorded, and OPENBLAS_CORETYPE changes it.
-- GFLOP/s count the matrix products only (`Workload.epoch_flops`). The ceiling is what this machine
-  reaches with nothing but FMA instructions, on as many threads, measured between the turns.
-- "adds" is the most memory that the fits add to a process that holds X and has fitted a tiny
+Method
+------
+- Each contender (fastmlp or another library) runs in a process of its own, which generates the same
+  data. The contenders take turns (A B C A B C), and all others are stopped while one works. The
+  best and the median over the turns are reported. Ratios are relative to fastmlp: best over best,
+  and median over median.
+- A whole `fit` is timed, because that is what users wait for. The time of an epoch is the time of
+  the fit divided by its number of epochs, so it includes the validation of X and the initialization
+  of the weights.
+- All contenders fit the same number of epochs, the number that scikit-learn completes in about
+  --seconds; a slower contender fits fewer. A turn of a faster contender consists of several such
+  fits, so that it takes at least about half of --seconds. A slow contender stops after two turns if
+  it has worked for twice --repeat times --seconds; the fit that calibrates its speed may count as
+  one of them.
+- No stopping rule ends a fit: tol=0, n_iter_no_change=inf. Parameters that a workload does not set
+  have scikit-learn's defaults. bench/peers.py describes how the other libraries do the same. The
+  conversion of X and y to arrays of another library, and compilation by JAX, are not timed.
+- All contenders get X (and regression targets) of the same type: float64 is compared with float64,
+  and float32 with float32.
+- All run on --threads threads. `n_threads` sets their number for fastmlp, environment variables for
+  BLAS and OpenMP, `set_num_threads` for PyTorch, and the cores that its process may use for JAX.
+  NumPy's OpenBLAS selects its own kernels; the choice is recorded, and OPENBLAS_CORETYPE changes
+  it.
+- GFLOP/s count the matrix products only (`Workload.epoch_flops`). The ceiling is the rate of FMA
+  instructions alone on this machine with the same number of threads, measured between the turns.
+- "adds" is the maximum memory that the fits add to a process that holds X and has fitted a tiny
   network on 100 rows of it.
 """
 
@@ -58,8 +63,8 @@ def main():
     is_whole = chosen == WORKLOADS and len(args.dtype) == 2 and not args.quick
     if args.update_readme and not (is_whole and installed == list(AGAINST)):
         sys.exit(
-            "--update-readme takes a whole run: every workload, both types, "
-            f"against {', '.join(AGAINST)}, not --quick"
+            "--update-readme needs a complete run: all workloads, both types, "
+            f"against {', '.join(AGAINST)}, without --quick"
         )
 
     result = {"threads": args.threads, "repeat": args.repeat, "rows": []}
@@ -96,18 +101,18 @@ def parse_arguments():
         "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
     )
     parser.add_argument("--repeat", type=int, default=3, help="turns of each contender (3)")
-    parser.add_argument("--seconds", type=float, default=1, help="about so long a turn (1)")
-    parser.add_argument("--quick", action="store_true", help="one short turn: does it run?")
+    parser.add_argument("--seconds", type=float, default=1, help="approximate time of a turn (1)")
+    parser.add_argument("--quick", action="store_true", help="one short turn, to test the script")
     parser.add_argument("--update-readme", action="store_true", help="write README.md's table")
     args = parser.parse_args()
     unknown = [name for name in args.workloads if name not in BY_NAME]
     if unknown:
-        parser.error(f"unknown workload {', '.join(unknown)}; there are: {', '.join(BY_NAME)}")
+        parser.error(f"unknown workload {', '.join(unknown)}; choose from {', '.join(BY_NAME)}")
     return args
 
 
 def compare(workload, dtype, names, args):
-    """All contenders in turn on one workload: a row of the result."""
+    """Measure all contenders in turn on one workload and return a row of the result."""
     with contextlib.ExitStack() as stack:
         fitters = {
             name: stack.enter_context(Fitter(name, workload, dtype, args.threads)) for name in names
@@ -139,15 +144,15 @@ def compare(workload, dtype, names, args):
 
 
 class Fitter(Contender):
-    """A contender at one workload. Turns are in seconds per epoch, or per fit of `fit_epochs`."""
+    """A contender on one workload. Turns are in seconds per epoch, or per fit of `fit_epochs`."""
 
     def __init__(self, name, workload, dtype, n_threads):
         super().__init__(__file__, name, workload.name, dtype, n_threads=n_threads)
         self.fit_epochs = workload.fit_epochs
-        self.worked = 0  # seconds, in all turns
+        self.worked = 0  # seconds in all turns
 
     def calibrate(self, seconds):
-        """Find `speed`, seconds per epoch, from fits of 1, 4, 16 ... epochs."""
+        """Set `speed`, in seconds per epoch, from fits of 1, 4, 16 ... epochs."""
         self.epochs, took = 1, self._fit(1, 1)
         while took < seconds / 4 and self.epochs < MAX_EPOCHS:
             self.epochs *= 4
@@ -155,7 +160,7 @@ class Fitter(Contender):
         self.speed = took / self.epochs
 
     def plan(self, seconds, reference_speed):
-        """Set `epochs`, of a fit, and `fits`, of a turn."""
+        """Set `epochs`, the number in a fit, and `fits`, the number in a turn."""
         calibrated = self.epochs
         slower = max(self.speed, reference_speed)
         self.epochs = self.fit_epochs or min(MAX_EPOCHS, max(1, int(seconds / slower)))
@@ -176,7 +181,7 @@ class Fitter(Contender):
 
 
 def fit_when_told(name, workload_name, dtype, n_threads):
-    """The child: make the data, then fit as often and as long as each order says."""
+    """Run the child process: make the data, then fit as each order asks."""
     warnings.simplefilter("ignore")
     n_threads = int(n_threads)
     workload = BY_NAME[workload_name]

@@ -1,4 +1,4 @@
-"""Where and with what a measurement was made, and how much memory a process has used."""
+"""The environment of a measurement, and the memory that a process has used."""
 
 import contextlib
 import datetime
@@ -13,23 +13,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def n_cores():
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
 
 
 def memory():
-    """Bytes of memory that this process holds now; peak_memory() counts from here, where it can."""
+    """Return the bytes of memory that this process holds, and reset peak_memory() if possible."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as clear_refs:
-        clear_refs.write("5")  # the peak is forgotten
+        clear_refs.write("5")  # resets the peak
     return _status("VmRSS") or peak_memory()
 
 
 def peak_memory():
-    """Most bytes of memory that this process has held.
+    """Return the maximum number of bytes of memory that this process has held.
 
-    Not ru_maxrss on Linux: that of a child starts at the peak of the process that made it.
+    On Linux this is not ru_maxrss, because a child's ru_maxrss starts at its parent's peak.
     """
     peak = _status("VmHWM")
     if peak is None:
@@ -41,7 +41,7 @@ def peak_memory():
 
 
 def _status(name):
-    """Bytes, from a line of Linux's /proc/self/status; None elsewhere."""
+    """Return the bytes in a line of Linux's /proc/self/status, or None on other systems."""
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         for line in status:
             if line.startswith(name + ":"):
@@ -50,20 +50,20 @@ def _status(name):
 
 
 def threads_environment(n_threads):
-    """os.environ for a process whose BLAS and OpenMP run on `n_threads` threads."""
+    """Return os.environ for a process whose BLAS and OpenMP use `n_threads` threads."""
     names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"
     return {**os.environ, **dict.fromkeys(names, str(n_threads))}
 
 
 def fma_ceiling(dtype, n_threads):
-    """GFLOP/s of FMA instructions alone, on `n_threads` threads."""
+    """Measure GFLOP/s of FMA instructions alone, on `n_threads` threads."""
     from fastmlp import _core
 
     return _core.fma_ceiling(_core.isa(), dtype, n_threads)
 
 
 def environment(peers=()):
-    """Processor, versions (also of `peers`), commit and date, as a dict for JSON."""
+    """Return processor, versions (including `peers`), commit and date as a dict for JSON."""
     import numpy
     import scipy
     import sklearn
@@ -103,7 +103,7 @@ def _processor():
 
 
 def _commit():
-    """Short hash of the checkout, with a + when files differ from it; None outside git."""
+    """Return the short hash of the commit, with a + if files differ from it; None outside git."""
     commit = _output("git", "rev-parse", "--short", "HEAD")
     if not commit:
         return None

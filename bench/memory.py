@@ -1,11 +1,12 @@
-"""Peak memory that fitting adds, beside the bound of 64 MB + 24 bytes per parameter.
+"""Compare the peak memory that a fit adds with a bound of 64 MB + 24 bytes per parameter.
 
     python bench/memory.py
 
-X is 60,000 x 784. Every row of the table is a process of its own: it imports, makes X, fits a tiny
-network on 100 rows (the baseline is what it holds then), and fits on all rows for two epochs. So X
-and the imports are not counted, the parameters are. MB are 10^6 bytes. Exit status 1 if a fit of
-fastmlp adds more than the bound.
+X has shape (60,000, 784). Each row of the table is measured in a process of its own, which imports
+the library, makes X, fits a tiny network on 100 rows (the baseline is the memory held after that),
+and fits the network of interest on all rows for two epochs. Thus the parameters are counted, but X
+and the imports are not. 1 MB is 10^6 bytes. The exit status is 1 if a fit of fastmlp adds more than
+the bound.
 """
 
 import json
@@ -52,14 +53,14 @@ def main():
 
 
 def measure(*order):
-    """Bytes of X and bytes that the fit adds, from a child process."""
+    """Return the bytes of X and the bytes that the fit adds, measured in a child process."""
     command = [sys.executable, __file__, "--child", json.dumps(order)]
     child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(child.stdout)
 
 
 def fit(hidden, X_dtype, contender, dtype):
-    """The child's part."""
+    """Run the child process."""
     warnings.simplefilter("ignore")
     workload = workload_of(hidden)
     X, y = workload.data(X_dtype)

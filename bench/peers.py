@@ -1,18 +1,19 @@
-"""Other libraries at the same training, each as its users would best run it.
+"""The same training in other libraries, each used in the fastest way that its users have.
 
-A peer is made for a workload and fits as an estimator does, but on the `arrays` of its library,
+A peer is made for a workload and is fitted like an estimator, but on the `arrays` of its library,
 which are made once and not timed. Layers, initial weights, loss, L2 penalty and Adam are those of
-scikit-learn's estimators; each epoch goes once through all rows in a new order, and its last batch
-may be shorter. `tests/test_bench.py` compares the weights that come out, `coefs_` and
-`intercepts_`, with scikit-learn's.
+scikit-learn's estimators. Each epoch visits all rows once, in a new order, and its last batch may
+be shorter. `tests/test_bench.py` compares the trained weights, `coefs_` and `intercepts_`, with
+those of scikit-learn.
 
-torch   Eager, with fused Adam and batches indexed out of tensors that share the memory of X and y.
-        Threads by `torch.set_num_threads`.
+torch   Eager mode with fused Adam. Batches are indexed from tensors that share the memory of X and
+        y. `torch.set_num_threads` sets the number of threads.
 jax     An epoch is one jitted call, a `lax.scan` over its batches. It is compiled when the peer is
-        made, which is not timed. NumPy draws the order: `jax.random.permutation` takes longer.
-        XLA starts a thread for each core that the process may use: it is bound to --threads cores.
-skorch  NeuralNetClassifier and its sisters with their own DataLoader, without validation split and
-        callbacks, with fused Adam.
+        made, which is not timed. NumPy draws the order of rows, because `jax.random.permutation`
+        takes longer. XLA starts a thread for each core that the process may use, so the process is
+        bound to --threads cores.
+skorch  NeuralNetClassifier, NeuralNetBinaryClassifier or NeuralNetRegressor with fused Adam and the
+        default DataLoader, without validation split and callbacks.
 """
 
 import functools
@@ -27,7 +28,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def initial_weights(workload, dtype):
-    """The coefs and intercepts from which scikit-learn's estimators start, random_state=0."""
+    """Return the initial coefs and intercepts of scikit-learn's estimators for random_state=0."""
     random_state = np.random.RandomState(0)
     coefs, intercepts = [], []
     for fan_in, fan_out in pairwise(workload.layer_units):
@@ -107,14 +108,14 @@ class Skorch(Torch):
 
 
 def targets(workload, y, dtype, integer=np.int64):
-    """Several classes as integers (n_rows,), all else as reals (n_rows, n_outputs)."""
+    """Return class numbers (n_rows,) for several classes, else reals (n_rows, n_outputs)."""
     if workload.target.isdigit():
         return y.astype(integer, copy=False)
     return y.astype(dtype, copy=False).reshape(len(y), -1)
 
 
 def torch_model(workload, dtype):
-    """nn.Sequential with the initial weights, without the output activation."""
+    """Return an nn.Sequential with the initial weights and without output activation."""
     import torch
 
     activation = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "logistic": torch.nn.Sigmoid}
@@ -133,7 +134,7 @@ def torch_weights(model):
 
 
 def torch_groups(model, workload):
-    """The weights with the L2 penalty, the biases without."""
+    """Return parameter groups: the weights with the L2 penalty, the biases without."""
     parameters = list(model.parameters())
     return [
         {"params": parameters[::2], "weight_decay": ALPHA / workload.batch},
@@ -142,7 +143,7 @@ def torch_groups(model, workload):
 
 
 def torch_loss(workload):
-    """Class of the loss: a mean over rows and, for squares, half the sum over outputs."""
+    """Return the class of the loss: a mean over rows, and half the sum over outputs for squares."""
     import torch
 
     class HalfSquares(torch.nn.Module):
@@ -180,14 +181,14 @@ class Jax:
         order = np.arange(len(X), dtype=np.int32)
         for _ in range(self.epochs):
             state = self.epoch(state, X, y, random.permutation(order))
-        weights = jax.device_get(state[0])  # waits
+        weights = jax.device_get(state[0])  # waits for the computation
         self.coefs_, self.intercepts_ = map(list, zip(*weights, strict=True))
         return self
 
 
 @functools.cache
 def compiled_epoch(workload, dtype):
-    """(state, X, y, order) -> state, see jax_state."""
+    """Return the compiled function (state, X, y, order) -> state; see `jax_state`."""
     import jax
     import jax.numpy as jnp
 
@@ -225,7 +226,7 @@ def compiled_epoch(workload, dtype):
 
         whole = n_batches * workload.batch
         batches, left = order[:whole].reshape(n_batches, workload.batch), order[whole:]
-        if workload.n_features <= 100:  # narrow rows: faster to put all in order at once
+        if workload.n_features <= 100:  # narrow rows: reordering all of X at once is faster
             state, _ = jax.lax.scan(step, state, take(batches))
         else:
             state, _ = jax.lax.scan(lambda state, rows: step(state, take(rows)), state, batches)
@@ -243,7 +244,7 @@ def compiled_epoch(workload, dtype):
 
 
 def jax_state(workload, dtype):
-    """What Adam works on: a list of (coef, intercept), two moments alike, the number of steps."""
+    """Return the state of Adam: [(coef, intercept)], two moments of that form, number of steps."""
     import jax
     import jax.numpy as jnp
 
@@ -257,7 +258,7 @@ PEERS = {"torch": Torch, "jax": Jax, "skorch": Skorch}
 
 
 def is_installed(name, modules):
-    """Whether all of `modules` are; says so if not."""
+    """Return whether all of `modules` are installed, and print a line if not."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
             print(f"without {name}: {module} is not installed", flush=True)

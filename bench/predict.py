@@ -1,17 +1,17 @@
-"""Time predictions, beside scikit-learn, PyTorch and ONNX Runtime.
+"""Compare the time of predictions with scikit-learn, PyTorch and ONNX Runtime.
 
-    python bench/predict.py                    every case, all that is installed
-    python bench/predict.py row --threads 1    the cases whose names begin so, on one thread
+    python bench/predict.py                    all cases, all installed libraries
+    python bench/predict.py row --threads 1    the cases of that name, on one thread
 
-All compute from the same weights, array in, array out: the probabilities of `predict_proba`, or
-`predict` of a regressor. That they agree is checked. scikit-learn and fastmlp validate X as they
-always do. PyTorch has an nn.Sequential under `inference_mode`, ONNX Runtime a graph of Gemm, Relu
-and Softmax; both take X where it lies.
+All contenders use the same weights and take and return arrays: the probabilities of `predict_proba`
+for a classifier, `predict` for a regressor. The script checks that their results agree.
+scikit-learn and fastmlp validate X as usual. PyTorch evaluates an nn.Sequential in
+`inference_mode`, ONNX Runtime a graph of Gemm, Relu and Softmax; both read X in place.
 
-Each contender has a process of its own, and as many threads as the others. They take turns, and all
-others are stopped while one works. A turn is as many calls as last about --seconds, and counts with
-their mean. "adds" is the most memory that the calls add to a process that holds X and has predicted
-a few rows.
+Each contender runs in a process of its own, with the same number of threads. The contenders take
+turns, and all others are stopped while one works. A turn consists of enough calls to take about
+--seconds, and its result is their mean. "adds" is the maximum memory that the calls add to a
+process that holds X and has predicted a few rows.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from contender import Contender, compared, serve
 from workloads import Workload
 
 AGAINST = {"sklearn": (), "torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx")}
-SAMPLE = 3  # rows that are compared
+SAMPLE = 3  # number of rows whose predictions are compared
 
 NARROW = 64, (100,), "10", 200, "relu", ""
 CASES = [
@@ -62,19 +62,21 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     names = list(dict.fromkeys(workload.name for workload, _ in CASES))
-    parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(names)}")
+    parser.add_argument("cases", nargs="*", metavar="case", help=f"from {', '.join(names)}")
     parser.add_argument("--threads", type=int, default=machine.n_cores(), help="default: all cores")
     parser.add_argument("--against", nargs="*", choices=list(AGAINST), default=list(AGAINST))
     parser.add_argument("--repeat", type=int, default=5, help="turns of each contender (5)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="about so long a turn (0.3)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.3, help="approximate time of a turn (0.3)"
+    )
     args = parser.parse_args()
     if not set(args.cases) <= set(names):
-        parser.error(f"there are: {', '.join(names)}")
+        parser.error(f"unknown case; choose from {', '.join(names)}")
     return args
 
 
 def compare(workload, dtype, names, args):
-    """All contenders in turn on one case: a row of the result."""
+    """Measure all contenders in turn on one case and return a row of the result."""
     with contextlib.ExitStack() as stack:
         predictors = {}
         for name in names:
@@ -113,7 +115,7 @@ def compare(workload, dtype, names, args):
 
 
 def predict_when_told(name, number, n_threads):
-    """The child: make the model and X, then predict as often as each order says."""
+    """Run the child process: make the model and X, then predict as often as each order asks."""
     warnings.simplefilter("ignore")
     n_threads = int(n_threads)
     workload, dtype = CASES[int(number)]

@@ -1,4 +1,4 @@
-"""The tables, charts and files that the benches leave."""
+"""Write the tables, charts and result files of the benchmarks."""
 
 import json
 import re
@@ -18,7 +18,7 @@ NAMES = {
     "onnxruntime": "ONNX Runtime",
 }
 MARKERS = "<!-- speed table: begin -->", "<!-- speed table: end -->"
-# The README's columns of ratios
+# Columns of ratios in the table for README.md: library and type
 README_RATIOS = (
     ("sklearn", "float64"),
     ("sklearn", "float32"),
@@ -33,7 +33,7 @@ HEADER = (
 
 
 def lines(row):
-    """A row of the result as lines for the terminal, one for each contender."""
+    """Format a row of the result as lines for the terminal, one for each contender."""
     title = f"{row['workload']}: {shape(row)}, hidden {hidden(row)}, batch {row['batch']:,}"
     text = [f"{title}, {row['dtype']}, X {row['X_bytes'] / 1e6:.1f} MB, {row['unit']}"]
     for name, contender in row["contenders"].items():
@@ -48,7 +48,7 @@ def lines(row):
 
 
 def sentence(result):
-    """The machine and the versions, in words."""
+    """Return a sentence about the machine and the versions."""
     env = result["environment"]
     build = env["fastmlp"]
     peers = "".join(
@@ -58,12 +58,12 @@ def sentence(result):
         f"Measured on {env['date']}: {env['processor']}, {result['threads']} of {env['cores']} "
         f"cores, fastmlp {build['version']} ({build['isa']}, {build['compiler']}, "
         f"commit {env['commit']}), {peers}NumPy {env['numpy']} ({env['blas'] or 'unknown BLAS'}), "
-        f"Python {env['python']}, {env['system']}. Best of {result['repeat']} turns."
+        f"Python {env['python']}, {env['system']}. Best of {result['repeat']} runs."
     )
 
 
 def markdown(result):
-    """The table for README.md: a row for each workload, both types side by side."""
+    """Return the table for README.md: a row for each workload, both types side by side."""
     rows = {(row["workload"], row["dtype"]): row for row in result["rows"]}
     dtypes = list(dict.fromkeys(dtype for _, dtype in rows))
     measured = {(name, row["dtype"]) for row in rows.values() for name in row["contenders"]}
@@ -91,29 +91,30 @@ def markdown(result):
 
 
 def update_readme(result):
-    """Put sentence and table between the markers of README.md."""
+    """Replace what is between the markers of README.md by a caption and the table."""
     begin, end = MARKERS
     text = README.read_text()
     block = (
-        f"{begin}\nMilliseconds per epoch of fastmlp, and how many times as long the others take "
-        f"with the same type. {sentence(result)}\n\n{markdown(result)}\n{end}"
+        f"{begin}\nTime per epoch of fastmlp in milliseconds, and the time of each other library "
+        f"as a multiple of fastmlp's time with the same type. {sentence(result)}\n\n"
+        f"{markdown(result)}\n{end}"
     )
     text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
     if found != 1:
-        raise SystemExit(f"README.md should hold one '{begin}' ... '{end}'")
+        raise SystemExit(f"README.md must contain exactly one '{begin}' ... '{end}'")
     README.write_text(text)
     print("wrote the table into README.md")
 
 
 def save(result, name, draw):
-    """Leave NAME.json and, where matplotlib is installed, what `draw` draws as NAME.png."""
+    """Write NAME.json and, if matplotlib is installed, the figure from `draw` as NAME.png."""
     path = write_json(result, name).with_suffix(".png")
     if draw is None:
         return
     try:
         import matplotlib
     except ImportError:
-        print("no chart: matplotlib is not installed")
+        print("no chart, because matplotlib is not installed")
         return
     matplotlib.use("Agg")
     draw(result).savefig(path, dpi=120)
@@ -121,7 +122,7 @@ def save(result, name, draw):
 
 
 def write_json(result, name):
-    """Leave NAME.json in bench/results; its path."""
+    """Write NAME.json into bench/results and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
@@ -130,7 +131,7 @@ def write_json(result, name):
 
 
 def ratio_chart(result):
-    """Figure: how many times as long as fastmlp the others take, for each workload and type."""
+    """Draw the time per epoch relative to fastmlp, for each workload and type."""
     import matplotlib.pyplot as plt
 
     workloads = list(dict.fromkeys(row["workload"] for row in result["rows"]))
@@ -167,7 +168,7 @@ def ratio_chart(result):
 
 
 def growth_chart(result):
-    """Figure: time against threads, rows, features and width, GFLOP/s against width."""
+    """Draw time against threads, rows, features and width, and GFLOP/s against width."""
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
@@ -217,7 +218,7 @@ def shape(row):
 
 
 def hidden(row):
-    """(64, 64, 64) as '64 x 3', (256, 32) as '256, 32'."""
+    """Format (64, 64, 64) as '64 x 3' and (256, 32) as '256, 32'."""
     units = row["hidden"]
     if len(units) > 2 and len(set(units)) == 1:
         return f"{units[0]} x {len(units)}"
@@ -225,7 +226,7 @@ def hidden(row):
 
 
 def share(row, name):
-    """Of the FMA ceiling, in words."""
+    """Format a contender's fraction of the FMA ceiling in percent; '-' if unknown."""
     gflops = row["contenders"][name]["gflops"]
     if not (gflops and row["ceiling_gflops"]):
         return "-"
@@ -233,7 +234,7 @@ def share(row, name):
 
 
 def number(value):
-    """Three significant digits, no exponent; '-' for None."""
+    """Format a value to three significant digits without exponent; '-' for None."""
     if value is None:
         return "-"
     digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3

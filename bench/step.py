@@ -1,16 +1,17 @@
-"""Where the time of a training step goes, by the clocks inside the loops.
+"""Break down the time of a training step by phase, with clocks inside the compiled loops.
 
     python bench/step.py                            digits, float64, all cores
     python bench/step.py tab100 mnist512 --threads 1 --dtype float32
 
-A pass is some milliseconds of steps; the fastest counts. Microseconds are a step's, the mean over
-the threads at work: a fit takes fewer threads than it may where it finds them faster. The products
-are also given in GFLOP/s of all threads, and as a share of the FMA ceiling of as many.
+A pass takes some milliseconds and contains many steps; the fastest pass is reported. Times are
+microseconds per step, averaged over the threads at work, which are fewer than --threads if the fit
+has measured that fewer are faster. Matrix products are also reported in GFLOP/s of all threads, and
+as a fraction of the FMA ceiling of that number of threads.
 
-gather takes in the rows of a batch. gradient includes, in small networks, the sum of the shares'
-gradients. step includes the transposed copy of the weights. wait is what a thread waits for the
-others at the two meetings of a step, the meeting itself included. Reading the clocks costs some
-30 ns each time: little but for networks as small as xor.
+Phases: gather reads the rows of a batch. gradient includes, in small networks, the sum of the
+partial gradients. step includes the update of the transposed copy of the weights. wait is the time
+that a thread spends at the two barriers of a step. Reading a clock takes about 30 ns, which matters
+only for networks as small as xor.
 """
 
 import argparse
@@ -24,44 +25,41 @@ import machine
 import peers
 import report
 from fastmlp import _core
+from fastmlp._architecture import Architecture
 from fastmlp._network import Network
 from workloads import BY_NAME, WORKLOADS, flops_per_row
 
-PASS_FLOPS = 1e9  # of a pass
-STEP_FLOPS = 1e5  # what a step costs at least, as flops
-MOST_ROWS = 20_000  # more than caches hold, if rows are long; soon made
+PASS_FLOPS = 1e9  # work of a pass
+STEP_FLOPS = 1e5  # minimum cost of a step, in flops
+MOST_ROWS = 20_000  # too large for the caches if rows are long, but fast to generate
 
 
 @dataclass
 class Times:
-    """Of the fastest pass."""
+    """Times of the fastest pass."""
 
     threads: int  # at work
-    rows: float  # of a batch, the mean: the last of an epoch may be shorter
+    rows: float  # mean rows of a batch; the last batch of an epoch may be shorter
     step: float  # seconds
-    phases: dict  # {name: seconds a step, mean over threads}
+    phases: dict  # {name: seconds per step, mean over threads}
 
 
 def network_of(workload, dtype, n_threads):
-    """A Network with the workload's initial weights."""
+    """Return a Network with the initial weights of the workload."""
     if workload.target == "binary":
         loss = "binary_log_loss"
     else:
         loss = "log_loss" if workload.target.isdigit() else "squared_error"
-    network = Network(
-        workload.layer_units,
-        activations=[workload.activation] * len(workload.hidden),
-        loss=loss,
-        dtype=dtype,
-        optimizer="adam",
-        n_threads=n_threads,
+    architecture = Architecture(
+        workload.layer_units, [workload.activation] * len(workload.hidden), loss=loss, dtype=dtype
     )
+    network = Network(architecture, optimizer="adam", n_threads=n_threads)
     network.set_parameters(*peers.initial_weights(workload, dtype))
     return network
 
 
 def dataset_of(workload, dtype):
-    """The workload's data as its Network takes them."""
+    """Return the data of the workload as a Dataset for its Network."""
     X, y = workload.data(dtype)
     if workload.target.isdigit():
         return _core.Dataset(X, y.astype(np.int32))
@@ -70,7 +68,7 @@ def dataset_of(workload, dtype):
 
 
 def orders_of(workload):
-    """(n_epochs, n_rows) row numbers: part of an epoch, or several, in new orders."""
+    """Return row numbers (n_epochs, n_rows) in random order: part of an epoch, or several."""
     work = workload.batch * flops_per_row(workload.layer_units) + STEP_FLOPS
     n_rows = workload.batch * max(4, int(PASS_FLOPS / work))
     random_state = np.random.RandomState(0)
@@ -82,7 +80,7 @@ def orders_of(workload):
 
 
 def measure(workload, dtype, n_threads, seconds=1.0):
-    """Times of a step of the workload on at most `n_threads` threads, in about `seconds`."""
+    """Measure a step of the workload on at most `n_threads` threads for about `seconds`."""
     workload = replace(workload, n_rows=min(workload.n_rows, MOST_ROWS))
     network, dataset = network_of(workload, dtype, n_threads), dataset_of(workload, dtype)
     orders = orders_of(workload)
@@ -102,8 +100,8 @@ def measure(workload, dtype, n_threads, seconds=1.0):
         network.train(dataset, orders, workload.batch, alpha=peers.ALPHA, step=step)
         took = time.perf_counter() - begin
         step["t"] += network.n_steps
-        # Now and then a fit tries another number of threads: such passes are mixed, and do not
-        # count, unless there are no others.
+        # From time to time a fit tries another number of threads. Passes with such a trial count
+        # only if there are no others.
         totals = clocks.sum(axis=1)
         working = totals > 0.9 * totals.max()
         is_mixed = np.any(totals[~working] > 0)
@@ -120,16 +118,16 @@ def measure(workload, dtype, n_threads, seconds=1.0):
 
 
 def flops_of(workload, n_rows):
-    """{phase: floating-point operations of its products over `n_rows`}"""
+    """Return {phase: floating-point operations of its matrix products for `n_rows` rows}."""
     products = [2 * n_rows * fan_in * fan_out for fan_in, fan_out in pairwise(workload.layer_units)]
     return {"forward": sum(products), "delta": sum(products[1:]), "gradient": sum(products)}
 
 
 def table(workload, dtype, times, ceiling):
-    """The report on one workload, as text."""
+    """Return the report on one workload as text."""
     lines = [
         f"{workload.name}, {dtype}, batch {workload.batch:,}, threads at work: {times.threads}",
-        f"{'':10}{'us a step':>10}{'share':>8}{'GFLOP/s':>9}{'of FMA':>8}",
+        f"{'':10}{'us/step':>10}{'of step':>8}{'GFLOP/s':>9}{'of FMA':>8}",
     ]
     flops = flops_of(workload, times.rows)
     flops["a step"] = sum(flops.values())
@@ -157,11 +155,11 @@ def parse_arguments():
     parser.add_argument("workloads", nargs="*", metavar="workload", help="default: digits")
     parser.add_argument("--threads", type=int, default=machine.n_cores(), help="default: all cores")
     parser.add_argument("--dtype", nargs="+", choices=["float64", "float32"], default=["float64"])
-    parser.add_argument("--seconds", type=float, default=1, help="for each table (1)")
+    parser.add_argument("--seconds", type=float, default=1, help="duration of each measurement (1)")
     args = parser.parse_args()
     args.workloads = args.workloads or ["digits"]
     if not set(args.workloads) <= set(names):
-        parser.error(f"there are: {', '.join(names)}")
+        parser.error(f"unknown workload; choose from {', '.join(names)}")
     return args
 
 

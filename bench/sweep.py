@@ -1,21 +1,23 @@
-"""Time fastmlp's training over shapes: there should be no cliffs, and the cost grow as the work.
+"""Time the training of fastmlp over shapes, to check for cliffs and for the growth of the cost.
 
     python bench/sweep.py                      cliffs, then growth, both types
     python bench/sweep.py cliffs --dtype float32
     python bench/sweep.py growth --threads 1
 
-Cliffs. One size of a network is varied, odd values beside round ones. The cost is the time of an
-epoch by the floating-point operations of its matrix products (`flops_per_row`). A shape is a cliff
-if that is more than 1.6 times the cost of its neighbour, the next smaller or the next larger value
-measured; beside a larger neighbour, only if a step of it also takes a tenth longer as such: what a
-row or a step costs whatever its size falls on fewer operations in the smaller shape.
+Cliffs. One size of a network is varied over odd and round values. The cost of a shape is the time
+of an epoch per floating-point operation of its matrix products (`flops_per_row`); it should not
+jump between neighbours, which are the next smaller and the next larger value measured. A shape is a
+cliff if its cost is more than 1.6 times that of a neighbour. If the neighbour is larger, a step of
+the shape must also take 10 % longer than a step of the neighbour, because the fixed cost of a row
+or a step is spread over fewer operations in the smaller shape.
 
-Growth. The time of an epoch by threads, rows, features and width, and GFLOP/s by width beside the
-FMA ceiling, as numbers and as a chart.
+Growth. The time of an epoch by threads, rows, features and width, and GFLOP/s by width next to the
+FMA ceiling, as numbers and as a chart. The time should grow in proportion to the work.
 
-Shapes take turns, so that a slow moment of the machine does not fall on one of them, and the best
-turn counts. Those that look like a cliff, and their neighbours, take as many turns again, up to
-three times. A turn is one fit, of epochs enough that what it costs besides hardly shows.
+Shapes are measured in turn, so that a slow period of the machine does not affect only one of them,
+and the best turn counts. Shapes that look like a cliff, and their neighbours, are measured for as
+many turns again, up to three times. A turn is one fit, with enough epochs that the cost of the rest
+of the fit is negligible.
 """
 
 import argparse
@@ -39,15 +41,15 @@ MAX_EPOCHS = 2000
 
 @dataclass(frozen=True)
 class Shape:
-    """What is fitted; two hidden layers of equal width."""
+    """The data and the network of a fit, with two hidden layers of equal width."""
 
     dtype: str
     threads: int
     rows: int = 2000
     features: int = 64
     width: int = 64
-    classes: int = 10  # 0: a regressor
-    outputs: int = 1  # of a regressor
+    classes: int = 10  # 0 for a regressor
+    outputs: int = 1  # number of outputs of a regressor
     batch: int = 200
 
     @property
@@ -56,7 +58,7 @@ class Shape:
         return self.rows * flops_per_row(units)
 
     def fit(self, epochs):
-        """Seconds per epoch of a fit."""
+        """Fit once and return the seconds per epoch."""
         X, y = data(self.rows, self.features, self.classes, self.outputs, self.dtype)
         estimator = (MLPClassifier if self.classes else MLPRegressor)(
             hidden_layer_sizes=(self.width, self.width),
@@ -84,7 +86,7 @@ def data(n_rows, n_features, n_classes, n_outputs, dtype):
 
 WIDTHS = [*range(1, 41), 48, 53, 56, 64, 96, 100, 104, 112, 120, 127, 128, 129, 136]
 WIDTHS += [240, 256, 257, 272, 992, 1000, 1008, 1024]
-CLIFFS = {  # what is varied: its values, and what else differs from Shape's defaults
+CLIFFS = {  # field of Shape that is varied: its values, and other fields that differ from defaults
     "width": (WIDTHS, {}),
     "outputs": (range(1, 21), {"classes": 0}),
     "classes": (range(3, 21), {}),
@@ -100,7 +102,7 @@ THREADS_WIDTHS = 16, 64, 256, 1024
 
 
 def shapes_of(axis, values, fixed, dtype, threads):
-    """{value: Shape}"""
+    """Return {value: Shape} for the values of one axis."""
     base = Shape(dtype, threads, **fixed)
     return {
         value: replace(base, **{"width" if axis == "wide" else axis: value}) for value in values
@@ -108,7 +110,7 @@ def shapes_of(axis, values, fixed, dtype, threads):
 
 
 def measure(shapes, args, times):
-    """Put the best seconds per epoch of each Shape into the dict `times`."""
+    """Update the dict `times` with the best seconds per epoch of each Shape."""
     epochs = {}
     for shape in shapes:
         shape.fit(1)
@@ -120,7 +122,7 @@ def measure(shapes, args, times):
 
 
 def cliffs_among(shapes, times):
-    """[(Shape, neighbour, ratio of costs)] of one axis; `shapes` is in order of size."""
+    """Return [(Shape, neighbour, ratio of costs)] of one axis; `shapes` is sorted by size."""
     step = {shape: times[shape] * shape.batch / shape.rows for shape in shapes}
     found = []
     for smaller, larger in pairwise(shapes):
@@ -133,11 +135,11 @@ def cliffs_among(shapes, times):
 
 
 def find_cliffs(args, dtype):
-    """Measure and print; the numbers."""
+    """Measure and print the cliffs; return the numbers for JSON."""
     axes = {axis: shapes_of(axis, *varied, dtype, args.threads) for axis, varied in CLIFFS.items()}
     times = {}
     measure([shape for shapes in axes.values() for shape in shapes.values()], args, times)
-    for _ in range(3):  # a slow moment looks like a cliff
+    for _ in range(3):  # a slow period of the machine looks like a cliff
         cliffs = [cliffs_among(shapes.values(), times) for shapes in axes.values()]
         measure({shape for found in cliffs for cliff in found for shape in cliff[:2]}, args, times)
 
@@ -155,7 +157,7 @@ def find_cliffs(args, dtype):
 
 
 def grow(args, dtype):
-    """Measure and print; the numbers."""
+    """Measure and print the growth; return the numbers for JSON."""
     axes = {axis: shapes_of(axis, *varied, dtype, args.threads) for axis, varied in GROWTH.items()}
     n_threads = sorted({*(2**i for i in range(10) if 2**i < args.threads), args.threads})
     for width in THREADS_WIDTHS:
@@ -172,7 +174,7 @@ def grow(args, dtype):
 
 
 def numbers(axes, times):
-    """For JSON: {axis: [[value, seconds, flops]]}."""
+    """Return {axis: [[value, seconds, flops]]} for JSON."""
     return {
         axis: [[value, times[shape], shape.flops] for value, shape in shapes.items()]
         for axis, shapes in axes.items()
@@ -204,12 +206,14 @@ def parse_arguments():
     parser.add_argument(
         "--dtype", nargs="+", choices=["float64", "float32"], default=["float64", "float32"]
     )
-    parser.add_argument("--turns", type=int, default=7, help="of each shape (7)")
-    parser.add_argument("--seconds", type=float, default=0.05, help="about so long a turn (0.05)")
+    parser.add_argument("--turns", type=int, default=7, help="turns of each shape (7)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.05, help="approximate time of a turn (0.05)"
+    )
     args = parser.parse_args()
     args.what = args.what or both
     if not set(args.what) <= set(both):
-        parser.error("there are: cliffs, growth")
+        parser.error("choose from cliffs, growth")
     return args
 
 

@@ -1,22 +1,24 @@
-"""What a training step takes on more threads: a model, beside what this machine measures.
+"""Model the time of a training step on T threads, and compare it with measurements.
 
     python bench/threads.py                         four workloads, both types
     python bench/threads.py digits --dtype float32 --threads 2 8 32
 
-    step(T) = rows / T + weights / T + lines read * r + lines written * w + 2 meetings
+    step(T) = rows / T + weights / T + lines read * r + lines written * w + 2 barriers
 
-rows and weights, the halves of a step, are measured on one thread (see step.py). The cache lines
-that go between cores are counted from the network's shape (docs/threads.md tells which). The costs
-are measured on the first and the last core of this process, r and w above what the line costs when
-no other core has touched it:
+rows and weights are the times of the two halves of a step, measured on one thread (see step.py).
+The cache lines that move between cores are counted from the shape of the network (docs/threads.md
+lists them). The costs r and w are measured between the first and the last core of this process,
+minus the cost of a line that no other core has touched:
 
-    r  reading a line that another core wrote
-    w  writing a line that other cores have read
-    a meeting of two: half of what threads wait in a step of two even halves, so what is uneven is
-       in it; of T: T / 2 times that, for threads arrive one by one at one counter
+    r        reading a line that another core wrote
+    w        writing a line that other cores have read
+    barrier  for two threads, half of the time that threads wait in a step of two even halves, so
+             it includes the wait for the slower thread; for T threads, T / 2 times that, because
+             threads arrive one by one at one counter
 
-T is 1, 2, 4, 8, 16, 64, or as named. What is not modelled: memory, and that it and the cores' clock
-rate are shared; T threads asking for one line at a time; lines that come while the core computes.
+T is 1, 2, 4, 8, 16, 64, or the values of --threads. Not modelled: the time of memory accesses and
+the sharing of bandwidth and clock rate between cores; several threads that request the same line at
+the same time; transfers of lines that overlap with computation.
 """
 
 import argparse
@@ -34,15 +36,15 @@ from fastmlp import _core
 from workloads import BY_NAME, WORKLOADS, Workload, flops_per_row
 
 LINE = 64  # bytes
-SHARED_BYTES = 2**17  # written by one core and read by another: stays in their caches
+SHARED_BYTES = 2**17  # written by one core and read by another; fits into their caches
 WORK_PER_THREAD = 2e5  # as in _core.pyx
 
-# Each thread takes one of two shares of rows, and as many blocks of weights.
+# Each thread computes one of two partial gradients, and half of the blocks of weights.
 EVEN = Workload("even", 4096, 64, (64,), "binary", 128, "relu", "")
 
 
 def line_costs(turns=100):
-    """(r, w), seconds; zeros where there is one core, or none can be chosen."""
+    """Measure (r, w) in seconds; zeros if there is one core, or if threads cannot be pinned."""
     if not hasattr(os, "sched_setaffinity") or machine.n_cores() < 2:
         return 0.0, 0.0
     cores = sorted(os.sched_getaffinity(0))
@@ -70,7 +72,7 @@ def line_costs(turns=100):
 
     times = []
     with on_core(cores[0]) as writer, on_core(cores[-1]) as reader:
-        for _ in range(turns):  # each twice: the second time no other core is between
+        for _ in range(turns):  # each twice: before the second, no other core accesses it
             turn = [writer.submit(seconds, write).result() for _ in range(2)]
             times.append(turn + [reader.submit(seconds, read).result() for _ in range(2)])
     written, own_written, read, own_read = np.median(times, axis=0) / (SHARED_BYTES / LINE)
@@ -78,20 +80,29 @@ def line_costs(turns=100):
 
 
 def meeting_cost(dtype, seconds):
-    """Seconds of a meeting of two threads; 0 where a fit takes only one."""
+    """Measure the seconds of a barrier of two threads; 0 if a fit uses only one."""
     times = step.measure(EVEN, dtype, 2, seconds)
     return times.phases["wait"] / 2 if times.threads == 2 else 0.0
 
 
 class Model:
-    """A step of one workload on any number of threads.
+    """Time of a step of one workload on any number of threads.
 
     Parameters
     ----------
-    workload, dtype
-    alone : step.Times on one thread
-    read, write, meeting : float
-        Seconds, of a line and of a meeting of two.
+    workload : Workload
+    dtype : {"float32", "float64"}
+    alone : step.Times
+        Measured on one thread.
+    read, write : float
+        Costs r and w of a cache line, in seconds.
+    meeting : float
+        Seconds of a barrier of two threads.
+
+    Raises
+    ------
+    ValueError
+        If a batch does not fit into one micro-batch.
     """
 
     def __init__(self, workload, dtype, alone, read, write, meeting):
@@ -100,7 +111,7 @@ class Model:
         self.n_rows = min(workload.batch, workload.n_rows)
         self.n_shares, _, chunk_rows = network._plan(self.n_rows, False)
         if chunk_rows < self.n_rows:
-            raise ValueError("a batch in several chunks is not modelled")
+            raise ValueError("a batch in several micro-batches is not modelled")
         table = _core.kernel_table(_core.isa(), dtype)
         self.mr, real = table["mr"], np.dtype(dtype).itemsize
         work = self.n_rows * flops_per_row(workload.layer_units)
@@ -110,7 +121,7 @@ class Model:
         halves = dict(alone.phases)
         self.weights = halves.pop("step") + (0 if self.n_shares else halves.pop("gradient"))
         self.rows = sum(halves.values())
-        # in lines
+        # numbers of cache lines
         layers = network._layers
         self.layer_lines = np.array([layer.parameters.nbytes / LINE for layer in layers])
         self.copies = sum(
@@ -120,7 +131,8 @@ class Model:
         self.deltas = self.n_rows * np.array([layer.fan_out for layer in layers]) * real / LINE
 
     def lines(self, n):
-        """Lines that one of n threads reads from others, and writes that others have read."""
+        """Count the lines that one of n threads reads from others, and those that it writes after
+        others have read them."""
         if n == 1:
             return 0, 0
         away = 1 - 1 / n
@@ -131,14 +143,14 @@ class Model:
             read += away * self.n_shares * weights / n
             written += away * self.n_shares * weights / n
         else:
-            # threads that work on one layer read all of its inputs each, and their own deltas
+            # a thread that works on a layer reads all of its inputs, and the deltas of its panels
             on_layer = np.maximum(1, n * self.layer_lines / weights)
             read += away * np.sum(on_layer * self.inputs + self.deltas) / n
             written += away * np.sum(self.inputs + self.deltas) / n
         return float(read), float(written)
 
     def predict(self, n_threads):
-        """Threads that a fit would use, and the seconds of their step: {part: seconds}."""
+        """Return the threads that a fit would use, and {component: seconds} of its step."""
         n = int(min(n_threads, self.most_threads))
         units = self.n_shares or -(-self.n_rows // self.mr)
         read, written = self.lines(n)
@@ -154,11 +166,11 @@ def main():
     read, write = line_costs()
     result = {"environment": machine.environment(), "read_ns": 1e9 * read, "write_ns": 1e9 * write}
     result["meeting_us"], result["rows"] = {}, []
-    print(f"a line read: {1e9 * read:.2f} ns, written: {1e9 * write:.2f} ns")
+    print(f"reading a line: {1e9 * read:.2f} ns, writing a line: {1e9 * write:.2f} ns")
     for dtype in args.dtype:
         meeting = meeting_cost(dtype, args.seconds)
         result["meeting_us"][dtype] = 1e6 * meeting
-        print(f"a meeting of two, {dtype}: {1e6 * meeting:.2f} us")
+        print(f"barrier of two threads, {dtype}: {1e6 * meeting:.2f} us")
     for name in args.workloads:
         for dtype in args.dtype:
             rows = scaling(BY_NAME[name], dtype, read, write, result["meeting_us"][dtype], args)
@@ -167,11 +179,11 @@ def main():
 
 
 def scaling(workload, dtype, read, write, meeting_us, args):
-    """Measure and print; the numbers."""
+    """Measure and print one workload; return the rows for JSON."""
     alone = step.measure(workload, dtype, 1, args.seconds)
     model = Model(workload, dtype, alone, read, write, 1e-6 * meeting_us)
-    print(f"\n{workload.name}, {dtype}: us a step")
-    print(f"{'threads':>8}{'used':>6}{'compute':>9}{'lines':>8}{'meet':>8}{'model':>9}", end="")
+    print(f"\n{workload.name}, {dtype}: us per step")
+    print(f"{'threads':>8}{'used':>6}{'compute':>9}{'lines':>8}{'barrier':>8}{'model':>9}", end="")
     print(f"{'gain':>7}{'measured':>10}{'gain':>7}")
     rows = []
     for n_threads in args.threads:
@@ -186,7 +198,11 @@ def scaling(workload, dtype, read, write, meeting_us, args):
             times = alone if n_threads == 1 else step.measure(workload, dtype, used, args.seconds)
             row |= {"measured_us": 1e6 * times.step, "measured_used": times.threads}
             line += f"{report.number(1e6 * times.step):>10}{alone.step / times.step:7.2f}"
-            line += "  on one: found faster, or cores were busy" if times.threads < used else ""
+            line += (
+                "  fewer threads: measured as faster, or cores were busy"
+                if times.threads < used
+                else ""
+            )
         print(line, flush=True)
         rows.append(row)
     return rows
@@ -205,7 +221,7 @@ def parse_arguments():
     args.workloads = args.workloads or ["digits", "tab100", "mnist512", "big1024"]
     names = [workload.name for workload in WORKLOADS]
     if not set(args.workloads) <= set(names):
-        parser.error(f"there are: {', '.join(names)}")
+        parser.error(f"unknown workload; choose from {', '.join(names)}")
     return args
 
 

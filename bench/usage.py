@@ -1,21 +1,23 @@
-"""Time what surrounds an epoch: grid searches, processes side by side, tiny fits, the import.
+"""Time typical uses: grid searches, parallel processes, ensembles, tiny fits, the import.
 
-    python bench/usage.py                 all of it, beside scikit-learn
-    python bench/usage.py grid tiny       some
+    python bench/usage.py                 all measurements, compared with scikit-learn
+    python bench/usage.py grid tiny       two of them
 
 grid       GridSearchCV with n_jobs=1 and 2: many small fits (8 candidates x 3 folds of 25 epochs on
-           digits) and few large ones (2 x 2 of 12 epochs, 20,000 x 100, hidden 256, 256); the
-           workers have been started before
-processes  the large network fitted by two processes at once, all cores each, against one alone
-ensemble   eight networks of 100 epochs on iris and on digits: in one call (n_estimators), by eight
-           fits in turn, and by joblib's processes with one thread each, started before
-tiny       10,000 epochs of XOR; a fit of one epoch on iris, whole and beyond what scikit-learn's
-           check_X_y takes of it
+           digits) and few large ones (2 candidates x 2 folds of 12 epochs on data of shape
+           20,000 x 100, hidden layers 256, 256); workers are started before the measurement
+processes  the large network fitted by two processes at the same time, each on all cores, and by one
+           process alone
+ensemble   eight networks, 100 epochs each, on iris and on digits: in one call (n_estimators), in
+           eight fits one after the other, and in joblib processes with one thread each, which are
+           started before the measurement
+tiny       10,000 epochs of XOR; a fit of one epoch on iris, in total and without the time of
+           scikit-learn's check_X_y
 import     `import fastmlp` after `import sklearn.neural_network`
-size       the package zipped, as a wheel is
+size       the zipped package, which is about the size of its wheel
 
-Every figure is the best of --repeat runs, each in a process of its own, contenders in turn. Nothing
-is said about threads: all have what they take by default.
+Each number is the best of --repeat runs, each in a process of its own; contenders alternate. All
+use their default number of threads, except with joblib.
 """
 
 import argparse
@@ -57,12 +59,12 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="*", help=f"of {', '.join(MEASURES)}; default: all")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each (3)")
+    parser.add_argument("what", nargs="*", help=f"from {', '.join(MEASURES)}; default: all")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each measurement (3)")
     args = parser.parse_args()
     args.what = args.what or list(MEASURES)
     if not set(args.what) <= set(MEASURES):
-        parser.error(f"there are: {', '.join(MEASURES)}")
+        parser.error(f"choose from {', '.join(MEASURES)}")
     return args
 
 
@@ -87,7 +89,7 @@ def grid_seconds(contender, size, n_jobs):
         search = GridSearchCV(network, {"alpha": [1e-4, 1e-2]}, cv=2)
     search.set_params(n_jobs=n_jobs)
     X, y = workload.data("float64")
-    # All workers start, then import: a ready one would take the tasks of those still starting.
+    # Start all workers first, then import: a worker that is ready would take the tasks of others.
     Parallel(n_jobs)(delayed(time.sleep)(1) for _ in range(n_jobs))
     brief = clone(search.estimator).set_params(max_iter=1)
     GridSearchCV(brief, {}, cv=2, n_jobs=n_jobs).fit(X, y)
@@ -149,7 +151,7 @@ def tiny(repeat):
     checks = best_of(repeat, ["check_X_y"], check_seconds)["check_X_y"]
     yield "iris, one epoch", "ms", milli(whole)
     beyond = {contender: seconds - checks for contender, seconds in whole.items()}
-    yield "iris, one epoch, beyond check_X_y", "ms", milli(beyond)
+    yield "iris, one epoch, without check_X_y", "ms", milli(beyond)
 
 
 def xor_seconds(contender):
@@ -184,7 +186,7 @@ def check_seconds(_):
 
 def imports(repeat):
     seconds = best_of(repeat, ["fastmlp"], import_seconds)
-    yield "import beyond sklearn.neural_network", "ms", milli(seconds)
+    yield "import after sklearn.neural_network", "ms", milli(seconds)
 
 
 def import_seconds(module):
@@ -215,7 +217,7 @@ MEASURES = {
 
 
 class Child:
-    """A process that calls one of the functions above when told to."""
+    """A process that calls one of the functions above."""
 
     def __init__(self, function, *args):
         self.process = subprocess.Popen(
@@ -240,7 +242,7 @@ class Child:
 
 
 def best_of(repeat, contenders, function, *args):
-    """{contender: least answer}"""
+    """Return {contender: smallest answer} over `repeat` child processes for each."""
     answers = {contender: [] for contender in contenders}
     for _ in range(repeat):
         for contender in contenders:

@@ -1,7 +1,8 @@
-"""What is measured: the workloads, their data, and the estimators that meet on them.
+"""The workloads of the benchmarks: their data, and the estimators that are compared on them.
 
-One list serves every script of this folder. Unless a workload says otherwise, X is standard normal
-from ``RandomState(0)`` and the target is made from ``z = X @ w / sqrt(n_features)``.
+All scripts of this folder use this list. By default X is drawn from a standard normal distribution
+with ``RandomState(0)``, and the target is computed from ``z = X @ w / sqrt(n_features)``; `DATA`
+lists the workloads with other data.
 """
 
 import importlib
@@ -24,7 +25,7 @@ class Workload:
     activation: str
     source: str
     solver: str = "adam"
-    fit_epochs: int | None = None  # fixed: the time of a whole fit is reported, not of an epoch
+    fit_epochs: int | None = None  # if set, the time of a whole fit is reported, not of an epoch
 
     @property
     def is_regression(self):
@@ -41,18 +42,18 @@ class Workload:
 
     @property
     def epoch_flops(self):
-        """Floating-point operations of the matrix products of one epoch, or None."""
+        """Floating-point operations of the matrix products of one epoch; None if not counted."""
         if self.fit_epochs or self.name == "sparse":
             return None
         return self.n_rows * flops_per_row(self.layer_units)
 
     def data(self, dtype):
-        """X (n_rows, n_features) and y, both fresh; X and regression targets are of `dtype`."""
+        """Return new arrays X (n_rows, n_features) and y; X and regression targets have `dtype`."""
         X, y = DATA.get(self.name, _standard_normal)(self, np.dtype(dtype))
         return X, y.astype(dtype, copy=False) if self.is_regression else y
 
     def estimator(self, contender, epochs, n_threads, **params):
-        """An estimator of `contender` that trains for exactly `epochs` epochs."""
+        """Return an estimator of `contender` that trains for exactly `epochs` epochs."""
         module = importlib.import_module(CONTENDERS[contender])
         cls = module.MLPRegressor if self.is_regression else module.MLPClassifier
         if contender == "fastmlp":
@@ -95,7 +96,7 @@ WORKLOADS = [
     Workload("matexp", 10_000, 4, (32, 16), "matexp", 10_000, "tanh", "SimpleChains.jl, 2x2 expm"),
     Workload("xor", 4, 2, (2,), "binary", 4, "logistic", "the textbook network"),
 ]
-# Run only when named.
+# Run only if named on the command line.
 EXTRAS = [
     Workload("sparse", 20_000, 20_000, (100,), "20", 200, "relu", "CSR with 0.3 % of the values"),
     Workload("lbfgs", 1797, 64, (100,), "10", 200, "relu", "whole fit on digits", "lbfgs", 48),
@@ -107,17 +108,17 @@ BY_NAME = {workload.name: workload for workload in WORKLOADS + EXTRAS}
 
 
 def flops_per_row(layer_units):
-    """Floating-point operations of the matrix products of a training step, for each row.
+    """Count the floating-point operations of the matrix products of a training step, per row.
 
-    Forward, gradient and delta products, two operations an element; the first layer needs no delta
-    for its input.
+    Forward, gradient and delta products count two operations for each weight. The first layer
+    needs no delta product, because its input has no delta.
     """
     products = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_units)]
     return 6 * sum(products) - 2 * products[0]
 
 
 def normal_matrix(random_state, n_rows, n_features, dtype):
-    """Standard normal (n_rows, n_features), drawn a block at a time: the peak is the matrix."""
+    """Draw a standard normal (n_rows, n_features) in blocks of rows, to limit the peak memory."""
     X = np.empty((n_rows, n_features), dtype=dtype)
     block = max(1, 2**18 // n_features)
     for start in range(0, n_rows, block):

@@ -21,20 +21,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._architecture import PARAMETERS, Architecture
 from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
-from ._core import (
-    ACTIVATIONS,
-    NORMALIZATIONS,
-    OPTIMIZERS,
-    OUT_ACTIVATIONS,
-    OUTPUTS,
-    Dataset,
-    Parameters,
-    predict,
-)
+from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, Dataset, Parameters, predict
 from ._history import History, Monitor
 from ._initialization import initial_parameters
-from ._network import PARAMETERS, Ensemble, Network, effective_n_threads, members, stacked
+from ._network import Ensemble, Network, effective_n_threads, members, stacked
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
 from ._validation import Validation, check, split
 from ._version import __version__
@@ -44,6 +36,19 @@ from ._version import __version__
 _INTEGERS = [kind + size for kind in "iu" for size in "1248"]
 _X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
 _X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
+
+
+@functools.lru_cache(maxsize=256)
+def _cached_architecture(units, activations, out_activation, normalization, residual, dtype):
+    """An Architecture for predictions, which ask for the same one again and again."""
+    return Architecture(
+        units,
+        activations,
+        out_activation,
+        normalization=normalization,
+        residual=residual,
+        dtype=dtype,
+    )
 
 
 @contextmanager
@@ -173,22 +178,29 @@ class _BaseMLP(BaseEstimator):
             settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             sample_weight = self._weigh_classes(y, sample_weight)
-            layer_units = [X.shape[1], *self._hidden_units(), n_outputs]
-            activations = self._activations(len(layer_units) - 1)
-            dropout = dropout_rates(self, layer_units)
-            loss = self._training_loss
+            units = [X.shape[1], *self._hidden_units(), n_outputs]
+            activations = self._activations(len(units) - 1)
+            architecture = Architecture(
+                units=units,
+                activations=activations[:-1],
+                out_activation=self._out_activation,
+                loss=self._training_loss,
+                loss_settings=settings,
+                normalization=self.normalization,
+                residual=self.residual,
+                dropout=dropout_rates(self, units),
+                dtype=dtype,
+            )
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 drawn = [
                     initial_parameters(
-                        layer_units,
-                        activations,
-                        dtype,
+                        architecture,
                         self._random_state,
                         self.init,
                         self.init_scale,
-                        self.normalization,
-                        getattr(self, "classes_", None),
+                        classes=getattr(self, "classes_", None),
+                        last_activation=activations[-1],
                     )
                     for _ in range(self.n_estimators)
                 ]
@@ -196,7 +208,7 @@ class _BaseMLP(BaseEstimator):
                 parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
                 self._forget_training()
             else:
-                parameters = self._copy_parameters(layer_units, dtype)
+                parameters = self._copy_parameters(architecture)
 
             stochastic = self.solver in OPTIMIZERS
             dataset = Dataset(X, y, sample_weight)
@@ -210,20 +222,15 @@ class _BaseMLP(BaseEstimator):
             make = Network
             if self.n_estimators > 1:
                 make = functools.partial(Ensemble, self.n_estimators)
+            seed = 0
+            if architecture.dropout:
+                seed = int.from_bytes(self._random_state.bytes(8), "little")
             network = make(
-                layer_units,
-                activations=activations[:-1],
-                loss=loss,
-                out_activation=self._out_activation,
-                loss_params=settings,
-                dtype=dtype,
+                architecture,
                 optimizer=self.solver if stochastic else None,
                 n_threads=effective_n_threads(self.n_threads),
-                normalization=self.normalization,
-                residual=self.residual,
-                dropout=dropout,
-                seed=int.from_bytes(self._random_state.bytes(8), "little") if any(dropout) else 0,
-                frozen_layers=frozen_layers(self, len(activations)),
+                seed=seed,
+                frozen_layers=frozen_layers(self, architecture.n_layers),
                 average=self.average_weights is not None,
             )
             network.set_parameters(*parameters)
@@ -238,8 +245,8 @@ class _BaseMLP(BaseEstimator):
                 )
             whole_gradient = not stochastic or self.clip_norm is not None
             network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
-            self.n_layers_, self.n_outputs_ = len(layer_units), n_outputs
-            self.out_activation_ = self._out_activation
+            self.n_layers_, self.n_outputs_ = len(architecture.units), n_outputs
+            self.out_activation_ = architecture.out_activation
             self._set_parameters(parameters)
             monitor = Monitor(self, dataset, order, network) if self.record else None
             if monitor is not None:
@@ -324,7 +331,7 @@ class _BaseMLP(BaseEstimator):
         if self.dtype != "auto":
             return np.dtype(self.dtype)
         if not fresh:
-            return self._parameters()[0].dtype
+            return self._fitted()[0].architecture.dtype
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
     def _parameter_lists(self):
@@ -334,51 +341,71 @@ class _BaseMLP(BaseEstimator):
             return self.coefs_, self.intercepts_
         return tuple([held[name] for name in PARAMETERS if name in held])
 
-    def _parameters(self):
-        """`coefs_` and `intercepts_` of each network, for predictions.
+    def _fitted(self):
+        """The weights of each network, for predictions: a list of Parameters.
 
-        Users and pickles may have changed them: a ValueError says where they do not fit.
+        Their architecture follows from the arrays. Users and pickles may have changed them: a
+        ValueError says where they do not fit.
         """
-        ends = self.n_features_in_, self.n_outputs_
-        lists = self._parameter_lists()
+        lists, ends = self._parameter_lists(), (self.n_features_in_, self.n_outputs_)
         try:
-            networks = [Parameters(*lists)]
-        except ValueError:
+            coefs, intercepts, *_ = lists
+            first = coefs[0]
+            if first.ndim == 2:
+                networks = [lists]
+                units = (len(first), *map(len, intercepts))  # Parameters compares the coefs
+            else:
+                networks = members(lists)
+                units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
+            dtype = first.dtype
+        except (AttributeError, TypeError, ValueError, IndexError):
+            networks = units = ()
+        if networks and (units[0], units[-1]) == ends and len(units) == len(coefs) + 1:
+            form = self._fitted_form(len(coefs))
             try:
-                networks = [Parameters(*own) for own in members(lists)]
-            except (TypeError, ValueError, IndexError):
-                networks = []
-        if not networks or networks[0].ends != ends:
-            raise ValueError(
-                "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
-                " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
-                " that lead from n_features_in_=%s to n_outputs_=%s." % ends
-            )
-        return networks
+                architecture = _cached_architecture(units, *form, dtype)
+                return [Parameters(architecture, own) for own in networks]
+            except ValueError:
+                pass
+        raise ValueError(
+            "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
+            " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
+            " that lead from n_features_in_=%s to n_outputs_=%s." % ends
+        )
 
-    def _copy_parameters(self, layer_units, dtype):
-        """The present weights as a start for more training of a network of `layer_units`."""
-        first, *others = self._parameters()
-        fitted = NORMALIZATIONS[first.normalization]
-        if fitted != self.normalization:
+    def _fitted_form(self, n_layers):
+        """What an Architecture of the fitted network has between its units and its type."""
+        held, normalization = vars(self), None
+        if "norm_scales_" in held:
+            normalization = "batch" if "norm_means_" in held else "layer"
+        if self.out_activation_ not in OUTPUTS:
+            raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
+        activations = tuple(self._activations(n_layers)[:-1])
+        return activations, self.out_activation_, normalization, self.residual
+
+    def _copy_parameters(self, architecture):
+        """The present weights as a start for more training of a network of this architecture."""
+        fitted = self._fitted()
+        found = fitted[0].architecture
+        if found.normalization != self.normalization:
             raise ValueError(
-                f"The fitted network has normalization={fitted!r}, which neither warm_start nor"
-                f" partial_fit can change to {self.normalization!r}."
+                f"The fitted network has normalization={found.normalization!r}, which neither"
+                f" warm_start nor partial_fit can change to {self.normalization!r}."
             )
-        if 1 + len(others) != self.n_estimators:
+        if len(fitted) != self.n_estimators:
             raise ValueError(
-                f"The fitted ensemble has {1 + len(others)} networks, but"
+                f"The fitted ensemble has {len(fitted)} networks, but"
                 f" n_estimators={self.n_estimators}. Neither warm_start nor partial_fit can change"
                 " their number."
             )
-        units = first.units
-        if units != layer_units:
+        if found.units != architecture.units:
             raise ValueError(
-                f"The fitted network has layers of {units} units, but the parameters and data ask"
-                f" for {layer_units}. Neither warm_start nor partial_fit can change the layers."
+                f"The fitted network has layers of {[*found.units]} units, but the parameters and"
+                f" data ask for {[*architecture.units]}. Neither warm_start nor partial_fit can"
+                " change the layers."
             )
         return tuple(
-            [np.array(a, dtype=dtype, order="C") for a in arrays]
+            [np.array(a, dtype=architecture.dtype, order="C") for a in arrays]
             for arrays in self._parameter_lists()
         )
 
@@ -460,33 +487,29 @@ class _BaseMLP(BaseEstimator):
 
     def _outputs(self, dataset, depth=None):
         """The same of a dataset, and whether it is finite in the computing type."""
-        networks = self._parameters()
-        if self.out_activation_ not in OUTPUTS:
-            raise ValueError(f"Unknown out_activation_={self.out_activation_!r}.")
-        activations = self._activations(len(self.coefs_))[:-1]
-        out_activation = self.out_activation_
-        if depth is not None:  # an output layer that hands on what it is given, in the same bits
-            networks = [self._cut(networks[0], depth)]
-            activations, out_activation = activations[:depth], "identity"
+        networks = self._fitted()
+        if depth is not None:
+            networks = [self._cut(networks[0].architecture, depth)]
         # one row asks for no team, and to count the cores takes a while
         n_threads = 1 if len(dataset) == 1 else effective_n_threads(self.n_threads)
-        settings = activations, out_activation, self.residual, n_threads
-        output, finite = predict(dataset, networks[0], *settings)
+        output, finite = predict(dataset, networks[0], n_threads)
         for parameters in networks[1:]:
-            output += predict(dataset, parameters, *settings)[0]
+            output += predict(dataset, parameters, n_threads)[0]
         if len(networks) > 1:
             output /= len(networks)
         return output, finite
 
-    def _cut(self, parameters, depth):
-        """The network up to its `depth`-th hidden layer."""
-        width, dtype = parameters.units[depth], parameters.dtype
+    def _cut(self, architecture, depth):
+        """The network up to its `depth`-th hidden layer, with an output layer that hands on what it
+        is given, in the same bits."""
+        width, dtype = architecture.units[depth], architecture.dtype
         coefs, intercepts, *normalization = self._parameter_lists()
-        return Parameters(
+        lists = (
             [*coefs[:depth], np.eye(width, dtype=dtype)],
             [*intercepts[:depth], np.zeros(width, dtype)],
             *(arrays[:depth] for arrays in normalization),
         )
+        return Parameters(architecture.up_to(depth), lists)
 
     def hidden_layer(self, X, layer=-1):
         """What the units of a hidden layer put out for the samples in X.

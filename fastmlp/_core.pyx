@@ -1471,70 +1471,60 @@ cdef class Parameters:
 
     Parameters
     ----------
-    coefs : list or tuple of ndarray of shape (fan_in, fan_out)
-    intercepts : list or tuple of ndarray of shape (fan_out,)
-        All float32 or all float64; each layer's fan_out is the next one's fan_in.
-    *normalization : lists or tuples of ndarray of shape (fan_out,), one array a hidden layer
-        None; or scales and shifts of layer normalization; or these, and means and variances of
-        batch normalization.
+    architecture : Architecture
+    lists : sequence of lists or tuples of ndarray
+        One for each of ``architecture.parameter_names``, its arrays of the architecture's type and
+        of the shapes in ``architecture.parameter_shapes``, with any strides.
 
     Raises
     ------
     ValueError
-        If they are not.
+        If the arrays do not fit the architecture.
     """
 
-    cdef Py_buffer *views       # of coefs, of intercepts, and of what normalization has
+    cdef Py_buffer *views       # one for each array, list by list
     cdef size_t n_views
-    cdef readonly int normalization
+    cdef readonly object architecture
+    cdef int normalization
     cdef Layer *layers
     cdef char *packed
     cdef size_t n_layers
-    cdef readonly object dtype
 
-    def __cinit__(self, coefs, intercepts, *normalization):
-        cdef size_t i
-        cdef Py_buffer *view
-        if not (isinstance(coefs, (list, tuple)) and isinstance(intercepts, (list, tuple))
-                and len(coefs) == len(intercepts) > 0):
-            raise ValueError("coefs and intercepts must be lists of one array a layer")
-        cdef size_t n_layers = len(coefs)
-        arrays = [*coefs, *intercepts]
-        if normalization:
-            if len(normalization) not in (2, 4) or any(
-                    [not isinstance(part, (list, tuple)) or len(part) != len(coefs) - 1
-                     for part in normalization]):
-                raise ValueError("normalization takes lists of one array a hidden layer")
-            self.normalization = (
-                LAYER_NORMALIZATION if len(normalization) == 2 else BATCH_NORMALIZATION)
-            arrays += [array for part in normalization for array in part]
-        self.views = <Py_buffer *>PyMem_Calloc(len(arrays), sizeof(Py_buffer))
+    def __cinit__(self, architecture, lists):
+        cdef size_t i = 0, layer
+        cdef tuple units = architecture.units
+        cdef size_t n_layers = len(units) - 1
+        self.architecture = architecture
+        normalization = architecture.normalization
+        if normalization is not None:
+            self.normalization = NORMALIZATIONS.index(normalization)
+        cdef size_t n_lists = 2 * (1 + self.normalization_pairs())
+        cdef size_t n_views = 2 * n_layers + (n_lists - 2) * (n_layers - 1)
+        self.views = <Py_buffer *>PyMem_Calloc(n_views, sizeof(Py_buffer))
         self.layers = <Layer *>PyMem_Calloc(n_layers, sizeof(Layer))
         if self.views is NULL or self.layers is NULL:
             raise MemoryError
-        self.n_layers, self.n_views = n_layers, len(arrays)
-        for i, array in enumerate(arrays):
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"expected an array, got {type(array)}")
-            dtype = array.dtype
-            if i == 0:
-                self.dtype = FLOAT if dtype == FLOAT else DOUBLE
-            if dtype != self.dtype:
-                raise ValueError(f"all arrays must be float32 or all float64, got {dtype}")
-            view = &self.views[i]
-            PyObject_GetBuffer(array, view, PyBUF_STRIDES)
-            if not self._fits(i):
-                raise ValueError(f"an array has the wrong shape, {array.shape}")
+        self.n_layers, self.n_views = n_layers, n_views
+        dtype = architecture.dtype
+        if <size_t>len(lists) != n_lists:
+            raise ValueError(f"expected {n_lists} lists of arrays, got {len(lists)}")
+        for number, arrays in enumerate(lists):
+            if (not isinstance(arrays, (list, tuple))
+                    or <size_t>len(arrays) != n_layers - (number > 1)):
+                raise ValueError("parameters must be lists of one array a layer")
+            for layer, array in enumerate(arrays):
+                if not isinstance(array, np.ndarray) or array.dtype != dtype:
+                    raise ValueError(f"parameters must be arrays of type {dtype}")
+                PyObject_GetBuffer(array, &self.views[i], PyBUF_STRIDES)
+                if not has_shape(
+                        &self.views[i], units[layer] if number == 0 else -1, units[layer + 1]):
+                    raise ValueError(f"an array has the wrong shape, {array.shape}")
+                i += 1
 
-    cdef bint _fits(self, size_t i) noexcept:
-        cdef Py_buffer *view = &self.views[i]
-        cdef size_t layer = i - self.n_layers
-        if i >= self.n_layers:
-            if i >= 2 * self.n_layers:
-                layer = (i - 2 * self.n_layers) % (self.n_layers - 1)
-            return view.ndim == 1 and view.shape[0] == self.views[layer].shape[1]
-        return (view.ndim == 2 and view.shape[0] > 0 and view.shape[1] > 0
-                and (i == 0 or view.shape[0] == self.views[i - 1].shape[1]))
+    cdef int normalization_pairs(self) noexcept:
+        # pairs of lists: scales and shifts; means and variances
+        return (0 if self.normalization == NO_NORMALIZATION
+                else 1 if self.normalization == LAYER_NORMALIZATION else 2)
 
     def __dealloc__(self):
         cdef size_t i
@@ -1543,17 +1533,6 @@ cdef class Parameters:
         PyMem_Free(self.views)
         PyMem_Free(self.layers)
         PyMem_Free(self.packed)
-
-    @property
-    def ends(self):
-        """Number of features and number of outputs."""
-        return self.views[0].shape[0], self.views[self.n_layers - 1].shape[1]
-
-    @property
-    def units(self):
-        """Widths of all layers, the input first."""
-        cdef size_t i
-        return [self.views[0].shape[0]] + [self.views[i].shape[1] for i in range(self.n_layers)]
 
     cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1:
         """Fills the layers. Packs the weights; with in_place, only where they cannot be read as
@@ -1618,6 +1597,13 @@ cdef class Parameters:
                 pack(<const char *>view.buf, 0, view.strides[0], 1, layer.fan_out, k,
                      layer.bias + j * layer.n_bias * k.real_size)
         return used
+
+
+cdef bint has_shape(const Py_buffer *view, Py_ssize_t n_rows, Py_ssize_t n_columns) noexcept:
+    # a matrix, or a vector where n_rows is -1
+    if n_rows == -1:
+        return view.ndim == 1 and view.shape[0] == n_columns
+    return view.ndim == 2 and view.shape[0] == n_rows and view.shape[1] == n_columns
 
 
 cpdef bint is_narrow(size_t i, size_t n_layers, size_t fan_out, size_t lanes) noexcept:
@@ -1782,15 +1768,13 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
     return out, not run.not_finite
 
 
-cdef int set_form(
-    Layer *layers, size_t n_layers, activations, int normalization, bint residual,
-) except -1:
-    """Gives each hidden layer its activation, normalization, skip and factor of deltas. The last
-    layer has none: its activation is the loss's."""
+cdef int set_form(Layer *layers, size_t n_layers, int normalization, architecture) except -1:
+    """Gives each layer its activation, normalization, skip and factor of deltas. The last layer has
+    none: its activation is the loss's."""
     cdef size_t i
+    cdef bint residual = architecture.residual
+    cdef tuple activations = architecture.activations
     cdef Layer *layer
-    if <size_t>len(activations) != n_layers - 1:
-        raise ValueError(f"{n_layers - 1} hidden layers, but {len(activations)} activations")
     for i in range(n_layers - 1):
         layers[i].activation = ACTIVATIONS.index(activations[i])
         layers[i].normalization = normalization
@@ -1810,24 +1794,23 @@ cdef int set_form(
             layer.factor = FASTMLP_times_slope
 
 
-def predict(Dataset dataset, Parameters parameters, activations, out_activation, bint residual,
-            int n_threads):
+def predict(Dataset dataset, Parameters parameters, int n_threads):
     """Outputs of all samples.
 
     Returns
     -------
     outputs : ndarray of shape (n_samples, n_outputs)
-        Of the parameters' type.
+        Of the architecture's type.
     finite : bool
         Whether all of a dense X was neither infinite nor NaN in that type.
     """
     cdef Run network
+    architecture = parameters.architecture
     memset(&network, 0, sizeof(Run))
-    network.kernels = DOUBLE_KERNELS if parameters.dtype is DOUBLE else FLOAT_KERNELS
-    network.output = OUTPUTS.index(out_activation)
+    network.kernels = DOUBLE_KERNELS if parameters.views[0].itemsize == 8 else FLOAT_KERNELS
+    network.output = OUTPUTS.index(architecture.out_activation)
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
-    set_form(parameters.layers, parameters.n_layers, activations, parameters.normalization,
-             residual)
+    set_form(parameters.layers, parameters.n_layers, parameters.normalization, architecture)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
     return predict_samples(&network, dataset, None, n_threads)
 
@@ -1855,15 +1838,8 @@ cdef class Engine:
         averaged, state: arrays or None (state: a list of them), the last three holding weights and
         bias one after the other; averages: None or mean and variance (2 n_bias,) of batch
         normalization; frozen.
-    activations : sequence of str
-        One a hidden layer.
-    loss : str
-    out_activation : str or None
-        None is the loss's own. Any of ``ACTIVATIONS`` and 'exp' goes with targets that are reals.
-    loss_params : dict
-        What the loss takes of delta, gamma, smoothing and quantile (an array of n_outputs levels).
+    architecture : Architecture
     optimizer : str or None
-    dtype : float32 or float64
     capacity : int
         Rows of the workspace; with shares, of each thread's part of it.
     n_shares : int
@@ -1875,10 +1851,6 @@ cdef class Engine:
         The largest team that will be asked for.
     sparse : bool
         Whether the first layer reads CSR rows.
-    normalization : {None, "batch", "layer"}
-    residual : bool
-    dropout : sequence of float
-        Rates of the inputs and of each hidden layer's outputs.
     seed : int
         Of dropout's random numbers, below 2 ** 64.
     """
@@ -1906,14 +1878,14 @@ cdef class Engine:
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
 
-    def __init__(self, layers, *, activations, loss, out_activation, loss_params, optimizer,
-                 dtype, capacity, n_shares, chunk_rows, n_threads, sparse, normalization=None,
-                 residual=False, dropout=(), seed=0):
+    def __init__(self, layers, architecture, *, optimizer, capacity, n_shares, chunk_rows,
+                 n_threads, sparse, seed=0):
+        dtype, normalization = architecture.dtype, architecture.normalization
         cdef const fastmlp_kernels *k = DOUBLE_KERNELS if dtype == DOUBLE else FLOAT_KERNELS
         cdef Layer *layer
         cdef size_t i
         self.run.kernels = k
-        self._choose_loss(loss, out_activation, loss_params, layers[-1]["fan_out"])
+        self._choose_loss(architecture)
         self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
         self.n_threads = n_threads
         self.run.n_layers = len(layers)
@@ -1953,13 +1925,13 @@ cdef class Engine:
             layer.frozen = described["frozen"]
             self.run.first_trained += layer.frozen and self.run.first_trained == i
             self.n_parameters += (layer.fan_in + 1) * layer.fan_out
-        for i, rate in enumerate(dropout):
+        for i, rate in enumerate(architecture.dropout):
             set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
                         seed)
-        set_form(self.layers, len(layers), activations, self.run.normalization, residual)
+        set_form(self.layers, self.run.n_layers, self.run.normalization, architecture)
         self._most_rows = chunk_rows
-        self._make_workspace(capacity, n_shares, np.dtype(dtype), sparse)
-        self._make_shares(n_shares, np.dtype(dtype))
+        self._make_workspace(capacity, n_shares, dtype, sparse)
+        self._make_shares(n_shares, dtype)
         self._cut_blocks(sparse)
         self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
         self.run.gradient_squares = <double *>self._allocate(self.run.n_blocks, np.float64)
@@ -1976,19 +1948,17 @@ cdef class Engine:
         free(self.averaged)
         free(self.blocks)
 
-    def _choose_loss(self, loss, out_activation, loss_params, n_outputs):
-        own = OUT_ACTIVATIONS[loss]
-        self.run.output = OUTPUTS.index(out_activation or own)
-        self.run.chained = OUTPUTS[self.run.output] != own
-        if self.run.chained:
-            if TARGETS[loss] != "reals" or out_activation == "softmax":
-                raise ValueError(f"loss {loss!r} does not go with {out_activation!r} outputs")
-            loss = loss if own == "identity" else f"{loss}_deviance"
+    def _choose_loss(self, architecture):
+        loss, settings = architecture.loss, architecture.loss_settings
+        self.run.output = OUTPUTS.index(architecture.out_activation)
+        self.run.chained = not architecture.loss_has_output
+        if self.run.chained and OUT_ACTIVATIONS[loss] != "identity":
+            loss = f"{loss}_deviance"
         self.run.loss = LOSSES.index(loss)
-        self.run.loss_settings.delta = loss_params.get("delta", 1)
-        self.run.loss_settings.gamma = loss_params.get("gamma", 2)
-        self.run.loss_settings.smoothing = loss_params.get("smoothing", 0)
-        levels = np.full(n_outputs, loss_params.get("quantile", 0.5), dtype=np.float64)
+        self.run.loss_settings.delta = settings.delta
+        self.run.loss_settings.gamma = settings.gamma
+        self.run.loss_settings.smoothing = settings.smoothing
+        levels = np.full(architecture.units[-1], settings.quantile, dtype=np.float64)
         self.run.loss_settings.levels = <const double *>address(levels)
         self._kept = [levels]
 

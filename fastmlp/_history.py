@@ -92,7 +92,7 @@ class Monitor:
         )
         self.gradient = tuple(
             [np.empty(shape, network.dtype) for shape in shapes]
-            for shapes in network.trained_shapes
+            for shapes in network.architecture.trained_shapes
         )
         self.warned = False
 

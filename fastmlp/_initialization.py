@@ -1,12 +1,11 @@
 """The weights that training starts from."""
 
 import warnings
-from itertools import pairwise
 
 import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
-from ._network import PARAMETERS
+from ._architecture import PARAMETERS
 
 # variance of the weights of one layer
 VARIANCES = {
@@ -21,46 +20,38 @@ INITIALIZATIONS = (
 
 
 def initial_parameters(
-    layer_units,
-    activations,
-    dtype,
-    random_state,
-    init="auto",
-    scale=0.05,
-    normalization=None,
-    classes=None,
+    architecture, random_state, init="auto", scale=0.05, classes=None, last_activation="identity"
 ):
     """The weights that training starts from, as new arrays.
 
     Parameters
     ----------
-    layer_units : list of int
-        Widths of all layers, from the features to the outputs.
-    activations : sequence of str
-        One a layer; of the output layer, in place of its own, the hidden layers'.
-    dtype : dtype
-        Computing type of the network. The draws themselves are always float64.
+    architecture : Architecture
+        The weights are of its type; the draws themselves are always float64.
     random_state : RandomState
     init : str, callable, tuple or estimator
         As the estimators' parameter of that name.
     scale : float
         Standard deviation of "normal", bound of "uniform".
-    normalization : {"batch", "layer"} or None
     classes : ndarray or None
         Those that the outputs stand for.
+    last_activation : str
+        Activation by which "auto" draws the output layer: scikit-learn goes by that of the hidden
+        layers.
 
     Returns
     -------
     tuple of lists of ndarray
-        By PARAMETERS: one array a layer, and of normalization one a hidden layer.
+        One for each of ``architecture.parameter_names``.
 
     Raises
     ------
     ValueError
         If what `init` gives does not fit the layers, or is not finite.
     """
-    shapes = list(pairwise(layer_units))
+    shapes = architecture.coef_shapes
     if hasattr(init, "fit") or (isinstance(init, str) and init == "auto"):
+        activations = *architecture.activations, last_activation
         parameters = _sklearns(shapes, activations, random_state)
     elif isinstance(init, (tuple, list)):
         parameters = _given(init, shapes)
@@ -71,11 +62,12 @@ def initial_parameters(
             for i, shape in enumerate(shapes)
         ]
         parameters = coefs, [np.zeros(fan_out) for _, fan_out in shapes]
-    parameters = *parameters, *_normalization(layer_units, normalization)
+    parameters = *parameters, *_normalization(architecture)
     if hasattr(init, "fit"):
         _transfer(init, parameters, classes)
     return tuple(
-        [np.array(a, dtype=dtype, order="C", copy=None) for a in arrays] for arrays in parameters
+        [np.array(a, dtype=architecture.dtype, order="C", copy=None) for a in arrays]
+        for arrays in parameters
     )
 
 
@@ -144,11 +136,13 @@ def _given(init, shapes):
     return found
 
 
-def _normalization(layer_units, normalization):
+def _normalization(architecture):
     """What normalization begins with: scales of one and shifts of zero, and for "batch" running
     means of zero and variances of one."""
-    starts = {None: (), "layer": (1.0, 0.0), "batch": (1.0, 0.0, 0.0, 1.0)}[normalization]
-    return tuple([np.full(units, x) for units in layer_units[1:-1]] for x in starts)
+    starts = {None: (), "layer": (1.0, 0.0), "batch": (1.0, 0.0, 0.0, 1.0)}[
+        architecture.normalization
+    ]
+    return tuple([np.full(units, x) for units in architecture.units[1:-1]] for x in starts)
 
 
 def _transfer(source, parameters, classes):

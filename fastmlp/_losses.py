@@ -9,6 +9,8 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from ._architecture import LossSettings
+
 CLASSIFIER_LOSSES = ("log_loss", "focal", "squared_error", "hinge")
 REGRESSOR_LOSSES = (
     *("squared_error", "poisson", "gamma", "absolute_error", "huber"),
@@ -35,8 +37,12 @@ def classifier_kernel(loss, multiclass):
     return kernel if multiclass else f"binary_{kernel}"
 
 
-def loss_settings(loss, loss_params):
-    """The settings of a loss with their defaults, as Network takes them; levels are an array.
+def loss_settings(loss, loss_params, **more):
+    """The settings of a loss: `loss_params` and, from other parameters, `more`.
+
+    Returns
+    -------
+    LossSettings
 
     Raises
     ------
@@ -52,12 +58,12 @@ def loss_settings(loss, loss_params):
         choices = "none" if name is None else f"only {name!r}"
         raise ValueError(f"loss_params has {unknown}, but loss={loss!r} takes {choices}.")
     if name is None:
-        return {}
+        return LossSettings(**more)
     settings = {name: default, **loss_params}
     validate_parameter_constraints({name: rules}, settings, caller_name="loss_params")
     if name == "quantile":
         settings["quantile"] = _checked_levels(settings["quantile"])
-    return settings
+    return LossSettings(**settings, **more)
 
 
 def _checked_levels(quantile):
@@ -71,7 +77,7 @@ def _checked_levels(quantile):
             "The 'quantile' parameter of loss_params must be a float in the range (0.0, 1.0) or a"
             f" list of them that increases. Got {quantile!r} instead."
         )
-    return levels
+    return tuple(levels.tolist())
 
 
 def class_weights(class_weight, y, classes, sample_weight):

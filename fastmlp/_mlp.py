@@ -251,8 +251,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
                 f"label_smoothing={self.label_smoothing} is for loss='log_loss' only, got"
                 f" loss={self.loss!r}."
             )
-        settings = loss_settings(self.loss, self.loss_params)
-        return {**settings, "smoothing": self.label_smoothing}
+        return loss_settings(self.loss, self.loss_params, smoothing=self.label_smoothing)
 
     def _weigh_classes(self, y, sample_weight):
         if self.class_weight is None:
@@ -651,8 +650,8 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
                 f" {('auto', *POSITIVE)}."
             )
         settings = loss_settings(self.loss, self.loss_params)
-        levels = settings.get("quantile", ())
-        self._levels = levels if len(levels) > 1 else None
+        levels = settings.quantile
+        self._levels = np.array(levels) if len(levels) > 1 else None
         return settings
 
     def _encode_y(self, y, dtype, incremental, classes):

@@ -6,13 +6,13 @@ stale when a user or a pickle changes them.
 """
 
 import functools
-import itertools
 import os
 
 import numpy as np
 from joblib import cpu_count
 
 from fastmlp import _core
+from fastmlp._architecture import PARAMETERS
 
 # Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS
 # within MAX_BYTES. A batch beyond them is summed chunk by chunk: memory does not grow with it.
@@ -38,12 +38,6 @@ STEP_WORK = 50_000
 # More than these, and than four a core, are not started whatever is asked for: the result would be
 # the same, and an OpenMP that cannot have its threads ends the process.
 MOST_THREADS = 64
-
-# Names of the lists of parameters, as the estimators have them.
-PARAMETERS = (
-    *("coefs_", "intercepts_"),
-    *("norm_scales_", "norm_shifts_", "norm_means_", "norm_variances_"),
-)
 
 _forked = False
 
@@ -160,29 +154,11 @@ class Network:
 
     Parameters
     ----------
-    layer_units : sequence of int
-        ``[n_features, *hidden_layer_sizes, n_outputs]``.
-    activations : sequence of str
-        One a hidden layer, of ``_core.ACTIVATIONS``.
-    loss : str
-        One of ``_core.LOSSES``.
-    out_activation : str or None
-        One of ``_core.OUTPUTS``; None is the loss's own.
-    loss_params : dict
-        Of the settings delta, gamma, smoothing and quantile (a level for each output) those that
-        the loss takes.
-    dtype : float32 or float64
-        Of all arithmetic.
+    architecture : Architecture
     optimizer : str or None
         One of ``_core.OPTIMIZERS``; None where no steps will be taken.
     n_threads : int
         The most threads to use; fewer where the work is small.
-    normalization : {'batch', 'layer'} or None
-        Of the hidden layers' pre-activations.
-    residual : bool
-        Whether hidden layers as wide as the one below add their inputs to their outputs.
-    dropout : sequence of float
-        Rates of the inputs and of each hidden layer, in [0, 1); empty: none.
     seed : int
         Of dropout's random numbers, below 2 ** 64.
     frozen_layers : sequence of int
@@ -204,37 +180,13 @@ class Network:
     """
 
     def __init__(
-        self,
-        layer_units,
-        *,
-        activations,
-        loss,
-        dtype,
-        out_activation=None,
-        loss_params=None,
-        optimizer=None,
-        n_threads=1,
-        normalization=None,
-        residual=False,
-        dropout=(),
-        seed=0,
-        frozen_layers=(),
-        average=False,
+        self, architecture, *, optimizer=None, n_threads=1, seed=0, frozen_layers=(), average=False
     ):
-        self.layer_units = [int(units) for units in layer_units]
-        if len(self.layer_units) < 2 or min(self.layer_units) < 1:
-            raise ValueError(
-                f"layer_units must be two or more positive integers, got {layer_units}"
-            )
-        self.activations, self.loss, self.optimizer = activations, loss, optimizer
-        self.out_activation, self.loss_params = out_activation, loss_params or {}
-        self.dtype = np.dtype(dtype)
-        self.n_threads = n_threads
-        self.normalization, self.residual = normalization, residual
-        self.dropout, self.seed = dropout, seed
+        self.architecture, self.dtype = architecture, architecture.dtype
+        self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
         self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
         self._lanes = _core.kernel_table(_core.isa(), self.dtype)["lanes"]
-        n_layers = len(self.layer_units) - 1
+        n_layers, normalization = architecture.n_layers, architecture.normalization
         self._layers = [
             _Layer(
                 fan_in,
@@ -245,7 +197,7 @@ class Network:
                 n_vectors=3 if normalization and i + 1 < n_layers else 1,
                 averages=normalization == "batch" and i + 1 < n_layers,
             )
-            for i, (fan_in, fan_out) in enumerate(itertools.pairwise(self.layer_units))
+            for i, (fan_in, fan_out) in enumerate(architecture.coef_shapes)
         ]
         slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
         self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
@@ -275,19 +227,6 @@ class Network:
                     f"{name}[{i}] must be a float32 or float64 array of shape {shape}, got {found}"
                 )
 
-    @property
-    def parameter_shapes(self):
-        """Shapes of the parameters, a tuple of lists: of coefs and intercepts, one a layer; with
-        normalization also of scales and shifts, and with batch normalization of the running means
-        and variances, one a hidden layer."""
-        vectors = [(units,) for units in self.layer_units[1:]]
-        n_more = {None: 0, "layer": 2, "batch": 4}[self.normalization]
-        return (list(itertools.pairwise(self.layer_units)), vectors) + (vectors[:-1],) * n_more
-
-    @property
-    def trained_shapes(self):
-        return self.parameter_shapes[: 4 if self.normalization else 2]
-
     def _check(self, parameters, shapes, name=None, writable=False):
         if len(parameters) != len(shapes):
             raise ValueError(f"{len(shapes)} lists of arrays expected, got {len(parameters)}")
@@ -306,28 +245,28 @@ class Network:
         Parameters
         ----------
         *parameters : lists of ndarray
-            Of the shapes in `parameter_shapes`: coefs, intercepts, and those of normalization.
+            Of the shapes in ``architecture.parameter_shapes``.
 
         Raises
         ------
         ValueError
             If an array is missing or has another shape, or is not of float32 or float64.
         """
-        self._check(parameters, self.parameter_shapes)
+        self._check(parameters, self.architecture.parameter_shapes)
         for layer, arrays in self._by_layer(parameters):
             layer.load(layer.parameters, *arrays)
 
     def get_parameters(self, *parameters, averaged=True):
         """Copies the parameters out, into the arrays given: their averages where there are such,
         unless `averaged` is False."""
-        self._check(parameters, self.parameter_shapes, writable=True)
+        self._check(parameters, self.architecture.parameter_shapes, writable=True)
         averages = self._averages if averaged and self.averaged else [None] * len(self._layers)
         for average, (layer, arrays) in zip(averages, self._by_layer(parameters), strict=True):
             layer.store(layer.parameters if average is None else average, *arrays)
 
     def set_averages(self, *parameters):
         """Copies averages of the weights in; see `set_parameters`."""
-        self._check(parameters, self.parameter_shapes)
+        self._check(parameters, self.architecture.parameter_shapes)
         for average, (layer, arrays) in zip(
             self._averages, self._by_layer(parameters), strict=True
         ):
@@ -351,7 +290,7 @@ class Network:
         if len(slots) != len(self._states):
             raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
         for state, slot in zip(self._states, slots, strict=True):
-            self._check(slot, self.trained_shapes, "optimizer state")
+            self._check(slot, self.architecture.trained_shapes, "optimizer state")
             for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
                 layer.load(flat, *arrays)
 
@@ -360,7 +299,8 @@ class Network:
         slots = []
         for state in self._states:
             slot = tuple(
-                [np.empty(shape, self.dtype) for shape in shapes] for shapes in self.trained_shapes
+                [np.empty(shape, self.dtype) for shape in shapes]
+                for shapes in self.architecture.trained_shapes
             )
             for flat, (layer, arrays) in zip(state, self._by_layer(slot), strict=True):
                 layer.store(flat, *arrays)
@@ -372,13 +312,13 @@ class Network:
         size = sum(layer.parameters.nbytes for layer in self._layers)
         n_shares = 1 << (batch_size // SHARE_ROWS).bit_length() >> 1
         n_shares = min(n_shares, MAX_SHARES)
-        if self.normalization == "batch":  # its moments are those of a whole batch
+        if self.architecture.normalization == "batch":  # its moments are those of a whole batch
             rows = -(-batch_size // self._lanes) * self._lanes
             return 0, rows, rows
         if n_shares > 1 and n_shares * size <= SHARE_BYTES and not sparse:
             chunk = min(batch_size, SHARE_CHUNK)
             return n_shares, min(-(-chunk // n_shares) + self._lanes, SHARE_BLOCK), chunk
-        padded = [-(-units // self._lanes) * self._lanes for units in self.layer_units]
+        padded = [-(-units // self._lanes) * self._lanes for units in self.architecture.units]
         if sparse:
             padded[0] = 0
         row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
@@ -417,20 +357,13 @@ class Network:
                 }
                 for i, layer in enumerate(self._layers)
             ],
-            activations=self.activations,
-            loss=self.loss,
-            out_activation=self.out_activation,
-            loss_params=self.loss_params,
+            self.architecture,
             optimizer=self.optimizer,
-            dtype=self.dtype,
             capacity=capacity,
             n_shares=n_shares,
             chunk_rows=chunk_rows,
             n_threads=self.n_threads,
             sparse=dataset.sparse,
-            normalization=self.normalization,
-            residual=self.residual,
-            dropout=self.dropout,
             seed=self.seed,
         )
         return self._engines[key]
@@ -443,7 +376,7 @@ class Network:
 
     def epochs_at_once(self, n_rows, batch_size):
         """Epochs that one call of `train` should be given: as many as take some milliseconds."""
-        products = sum(fan_in * fan_out for fan_in, fan_out in itertools.pairwise(self.layer_units))
+        products = sum(fan_in * fan_out for fan_in, fan_out in self.architecture.coef_shapes)
         work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
         return max(1, int(CALL_WORK / work))
 
@@ -518,7 +451,7 @@ class Network:
         -------
         float
         """
-        self._check(gradient, self.trained_shapes, "gradient", writable=True)
+        self._check(gradient, self.architecture.trained_shapes, "gradient", writable=True)
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, len(order), keep_gradient=True)
         loss, weight = engine.train_pass(
@@ -650,14 +583,15 @@ class Ensemble:
     Parameters
     ----------
     n_networks : int
-    layer_units, **settings
+    architecture, **settings
         See Network.
     """
 
-    def __init__(self, n_networks, layer_units, *, seed=0, **settings):
+    def __init__(self, n_networks, architecture, *, seed=0, **settings):
         self.networks = [
-            Network(layer_units, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
+            Network(architecture, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
         ]
+        self.architecture = architecture
         self.dtype = self.networks[0].dtype
         self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
 

@@ -125,11 +125,11 @@ def _check(estimator):
         raise ValueError(f"trace_step shows a gradient step of one network; {reason}.")
 
 
-def _outputs(dataset, parameters, out_activation):
+def _outputs(dataset, parameters, architecture):
     """Outputs for what comes into the last layer. Not those of a prediction, where there is batch
     normalization: that has other moments then."""
-    last = Parameters(*([arrays[-1]] for arrays in parameters[:2]))
-    return predict(dataset, last, (), out_activation, False, 1)[0]
+    lists = [arrays[-1:] for arrays in parameters[:2]]
+    return predict(dataset, Parameters(architecture.last_layer(), lists), 1)[0]
 
 
 def trace_step(estimator, X, y, sample_weight=None):
@@ -227,19 +227,23 @@ def trace_step(estimator, X, y, sample_weight=None):
     network, dataset, _, parameters, *_ = model._begin(
         X, y, sample_weight, incremental=hasattr(estimator, "coefs_")
     )
+    architecture = network.architecture
     before = [[array.copy() for array in arrays] for arrays in parameters]
-    gradients = [[np.empty_like(array) for array in arrays] for arrays in parameters[:4]]
+    gradients = [
+        [np.empty_like(array) for array in arrays]
+        for arrays in parameters[: architecture.n_trained]
+    ]
     network.loss_and_gradient(dataset, model.alpha * (1.0 - model.l1_ratio), gradients)
     activations, deltas = network.trace(dataset)
     last_inputs = Dataset(activations[-1]) if activations else dataset
-    activations.append(_outputs(last_inputs, before, model.out_activation_))
+    activations.append(_outputs(last_inputs, before, architecture))
 
     if model.solver != "rprop":  # which takes all rows
         model.set_params(batch_size=len(dataset))
     model.set_params(frozen_layers=estimator.frozen_layers)
     after = model._fit(X, y, sample_weight, incremental=True)._parameter_lists()
     below, layers = dataset.X.astype(network.dtype), []
-    for i, function in enumerate([*network.activations, model.out_activation_]):
+    for i, function in enumerate([*architecture.activations, architecture.out_activation]):
         changes = {}
         for name, then, now, gradient in zip(_NAMES, before, after, gradients, strict=False):
             if i < len(then):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 # From the top of the house to its foundation; a module imports what is below it.
 FLOORS = [
     *("__init__", "inspection", "_mlp", "_base", "_checks", "_losses", "_training", "_validation"),
-    *("_history", "_optimizer", "_initialization", "_network", "_core", "csrc"),
+    *("_history", "_optimizer", "_initialization", "_network", "_architecture", "_core", "csrc"),
 ]
 ANYWHERE = {"_docs", "_version"}  # nothing but text: everything may import them
 # Packages from outside, beyond Python's own library: who may import them.

@@ -1,8 +1,9 @@
 """Textbook network 1: XOR by a 2-2-1 network of sigmoids, trained on the squared error.
 
-Full batch, learning rate 0.1, 10,000 epochs, normal weights. As published it stops at the first
-update: biases of shape (1, n) do not take, in place, a gradient that was not summed over the rows.
-And two hidden units are few: from many starts some rows of XOR are never told apart.
+Full batch, learning rate 0.1, 10,000 epochs, initial weights from a normal distribution. The
+published code fails at the first update: the gradient of the biases is not summed over the rows, so
+it cannot be subtracted in place from biases of shape (1, n). Two hidden units are also very few:
+from many initial weights, training never separates some rows of XOR.
 """
 
 import warnings
@@ -12,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # that max_iter was reached, as it shall be
+warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is reached on purpose
 
 X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0.0, 1, 1, 0])
 net = MLPRegressor(
@@ -21,7 +22,7 @@ net = MLPRegressor(
     out_activation="logistic",
     solver="sgd",
     momentum=0,
-    learning_rate_init=4 * 0.1,  # the article sums the gradient of 4 rows, fastmlp takes the mean
+    learning_rate_init=4 * 0.1,  # the article sums the gradient over 4 rows, fastmlp averages
     batch_size=4,
     alpha=0,
     init="normal",
@@ -34,5 +35,5 @@ net = MLPRegressor(
 for epoch in range(0, 10_000, 1_000):
     print(f"epoch {epoch:5}  mean squared error {2 * net.loss_curve_[epoch]:.4f}")  # loss_ is half
 print("outputs", net.predict(X).round(3))
-net.set_params(random_state=0).fit(X, y)  # an unlucky start
-print("from another start", net.predict(X).round(3))
+net.set_params(random_state=0).fit(X, y)  # unlucky initial weights
+print("from other initial weights", net.predict(X).round(3))

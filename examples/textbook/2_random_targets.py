@@ -1,9 +1,9 @@
 """Textbook network 2: a 2-4-1 network of sigmoids on 100 random rows with random targets in [0, 1].
 
-Full batch, learning rate 0.01, 1,000 epochs, weights uniform in (-1, 1), biases zero. The article
-shows a backward pass written by hand that is never called (automatic differentiation does its
-work) and that would fail. There is nothing to learn in noise but its mean: the error falls to about
-the variance of the targets, 1/12, and no further.
+Full batch, learning rate 0.01, 1,000 epochs, initial weights uniform in (-1, 1), biases zero. The
+article shows a handwritten backward pass that is never called, because automatic differentiation
+computes the gradients, and that would fail. The mean is all that can be learned from noise: the
+error falls to about the variance of the targets, 1/12, and no further.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # that max_iter was reached, as it shall be
+warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is reached on purpose
 
 random = np.random.RandomState(0)
 X, y = random.uniform(size=(100, 2)), random.uniform(size=100)
@@ -23,7 +23,7 @@ net = MLPRegressor(
     out_activation="logistic",
     solver="sgd",
     momentum=0,
-    learning_rate_init=2 * 0.01,  # the article's loss is the mean square, fastmlp's is half of it
+    learning_rate_init=2 * 0.01,  # the article's loss is the mean squared error, fastmlp's is half
     batch_size=100,
     alpha=0,
     init="uniform",

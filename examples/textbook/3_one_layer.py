@@ -1,8 +1,8 @@
-"""Textbook network 3: one layer of a sigmoid, no hidden layer and no bias; the delta rule.
+"""Textbook network 3: one sigmoid layer without hidden layers and without bias; the delta rule.
 
-The weights move by X.T @ (error * s * (1 - s)), full batch, rate 1: gradient descent on the squared
-error. Where such a network is shown, a column of ones in X does a bias's work. In fastmlp, layers
-have biases: without that column it is the same network, and its intercept is that column's weight.
+Each step adds X.T @ (error * s * (1 - s)) to the weights (full batch, learning rate 1), which is
+gradient descent on the squared error. In the published network a column of ones in X replaces the
+bias. Layers of fastmlp have biases, so X lacks that column here, and its weight is the intercept.
 """
 
 import warnings
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # that max_iter was reached, as it shall be
+warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is reached on purpose
 
 X, y = np.array([[0.0, 0], [1, 1], [1, 0], [0, 1]]), np.array([0.0, 1, 1, 0])
 net = MLPRegressor(
@@ -20,7 +20,7 @@ net = MLPRegressor(
     out_activation="logistic",
     solver="sgd",
     momentum=0,
-    learning_rate_init=4 * 1.0,  # the delta rule sums over the 4 rows, fastmlp takes the mean
+    learning_rate_init=4 * 1.0,  # the delta rule sums over the 4 rows, fastmlp averages
     batch_size=4,
     alpha=0,
     init=([np.array([[-0.2], [0.4]])], [np.array([0.1])]),

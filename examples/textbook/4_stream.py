@@ -1,8 +1,8 @@
-"""Textbook network 4: a 2-4-1 network of sigmoids on a stream, 100 fresh rows in every step.
+"""Textbook network 4: a 2-4-1 network of sigmoids on a stream of data, 100 new rows in each step.
 
-Random inputs, random labels 0 and 1, 1,000 steps at rate 0.01. As published its shapes do not fit,
-and the hidden layer's delta lacks the derivative of the sigmoid. A coin cannot be predicted: the
-best that a network can do is to say 1/2, with a mean squared error of 1/4.
+Random inputs, random labels 0 and 1, 1,000 steps at learning rate 0.01. In the published code the
+shapes do not match, and the delta of the hidden layer lacks the derivative of the sigmoid. Random
+labels cannot be predicted: the best output is 1/2, with a mean squared error of 1/4.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ net = MLPClassifier(
     loss="squared_error",
     solver="sgd",
     momentum=0,
-    learning_rate_init=100 * 0.01,  # the article sums over the 100 rows, fastmlp takes the mean
+    learning_rate_init=100 * 0.01,  # the article sums over the 100 rows, fastmlp averages
     batch_size=100,
     alpha=0,
     init="normal",

@@ -1,8 +1,8 @@
 """Textbook network 5a: one step of a 2-3-1 network of sigmoids, worked by hand.
 
-One row (0.1, 0.2), target 1, rate 0.1. The arithmetic as printed is wrong: the first hidden unit's
-z is 0.1 * 0.1 + 0.2 * 0.4 + 0.1 = 0.19, not 0.15, and the sigmoid of 0.15 would be 0.537, not
-0.745. The output layer's weights are ours; they go on with the series.
+One row (0.1, 0.2), target 1, learning rate 0.1. The published arithmetic is wrong: z of the first
+hidden unit is 0.1 * 0.1 + 0.2 * 0.4 + 0.1 = 0.19, not 0.15, and the sigmoid of 0.15 would be 0.537,
+not 0.745. The output weights are not from the article; they continue its series of numbers.
 """
 
 import numpy as np

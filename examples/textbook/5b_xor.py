@@ -1,8 +1,8 @@
 """Textbook network 5b: XOR by a 2-3-1 network of sigmoids, trained on the squared error.
 
-Full batch, learning rate 1, 1,000 steps. As published the gradients of the two layers are mixed
-up: each belongs to the weights whose shape it has, X.T @ delta_hidden to the first layer and
-hidden.T @ delta_out to the second.
+Full batch, learning rate 1, 1,000 steps. The published code mixes up the gradients of the two
+layers. The gradient of the first layer is X.T @ delta_hidden, that of the second is
+hidden.T @ delta_out; each has the shape of its weights.
 """
 
 import warnings
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # that max_iter was reached, as it shall be
+warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is reached on purpose
 
 X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0.0, 1, 1, 0])
 net = MLPRegressor(
@@ -21,7 +21,7 @@ net = MLPRegressor(
     out_activation="logistic",
     solver="sgd",
     momentum=0,
-    learning_rate_init=4 * 1.0,  # the article sums the gradient of 4 rows, fastmlp takes the mean
+    learning_rate_init=4 * 1.0,  # the article sums the gradient over 4 rows, fastmlp averages
     batch_size=4,
     alpha=0,
     init=lambda fan_in, fan_out, random_state: random_state.randn(fan_in, fan_out),

@@ -1,8 +1,8 @@
-"""Textbook network 5c: "linear regression" by one sigmoid unit, 0 -> 0 and 1 -> 1; then 2 and 3?
+"""Textbook network 5c: "linear regression" with one sigmoid unit, 0 -> 0 and 1 -> 1; then 2 and 3?
 
-1,000 steps from zero weights. As published the code computes the squared error, but the 0.693 that
-it is said to print first is the cross-entropy of an output of one half, log 2; the squared error
-begins at 0.25. Here are both. And no line comes out: a sigmoid never leaves (0, 1).
+1,000 steps from zero weights. The published code computes the squared error, which starts at 0.25.
+The article says that it prints 0.693 first, but that is log 2, the cross-entropy of an output of
+1/2. This script prints both. The result is not a line, because a sigmoid stays within (0, 1).
 """
 
 import warnings
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPClassifier
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # that max_iter was reached, as it shall be
+warnings.simplefilter("ignore", ConvergenceWarning)  # max_iter is reached on purpose
 
 X, y = np.array([[0.0], [1.0]]), np.array([0, 1])
 settings = {

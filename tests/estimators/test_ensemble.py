@@ -11,7 +11,8 @@ from fastmlp._core import Dataset
 from sklearn.base import clone
 
 from fastmlp import _network
-from fastmlp._network import Ensemble, Network, members, stacked
+from fastmlp._network import members, stacked
+from reference.build import new_ensemble, new_network
 from reference.problems import CONTAINERS, KINDS, bits, ours, problem, sample_weights
 
 N = 3
@@ -86,8 +87,8 @@ def test_each_network_is_trained_as_if_alone(way, solver, container, n_threads, 
         "n_threads": n_threads,
     }
     task = dataset, orders, batch_size, solver
-    found = trained(lambda: Ensemble(N, units, **settings), stacked(starts), *task)
-    alone = [trained(lambda: Network(units, **settings), start, *task) for start in starts]
+    found = trained(lambda: new_ensemble(N, units, **settings), stacked(starts), *task)
+    alone = [trained(lambda: new_network(units, **settings), start, *task) for start in starts]
     for i, (parameters, state, _) in enumerate(alone):
         assert as_bytes(members(found[0])[i]) == as_bytes(parameters)
         for slot, expected in zip(found[1], state, strict=True):
@@ -114,17 +115,17 @@ def test_layers_that_do_more_are_trained_as_if_alone(normalization, n_threads, d
         "residual": True,
         "dropout": [0.1, 0.5, 0.3],
     }
-    shapes = Network(units, **settings).parameter_shapes
+    shapes = new_network(units, **settings).architecture.parameter_shapes
     starts = [
         tuple([abs(rng.standard_normal(s)).astype(dtype) / 9 for s in part] for part in shapes)
         for _ in range(N)
     ]
     last = 2**64 - 1
     task = dataset, orders, 200, "adam"
-    found = trained(lambda: Ensemble(N, units, seed=last, **settings), stacked(starts), *task)
+    found = trained(lambda: new_ensemble(N, units, seed=last, **settings), stacked(starts), *task)
     for i, (start, seed) in enumerate(zip(starts, (last, 0, 1), strict=True)):
         parameters, state, _ = trained(
-            lambda seed=seed: Network(units, seed=seed, **settings), start, *task
+            lambda seed=seed: new_network(units, seed=seed, **settings), start, *task
         )
         assert as_bytes(members(found[0])[i]) == as_bytes(parameters)
         assert as_bytes(members(found[1][0])[i]) == as_bytes(state[0])
@@ -136,7 +137,7 @@ def test_an_ensemble_is_evaluated_by_its_means(dtype):
         rng.standard_normal((30, 4)).astype(dtype), rng.randint(0, 3, 30).astype(np.int32)
     )
     settings = {"activations": ["tanh"], "loss": "log_loss", "dtype": dtype, "optimizer": "adam"}
-    ensemble = Ensemble(N, [4, 6, 3], **settings)
+    ensemble = new_ensemble(N, [4, 6, 3], **settings)
     ensemble.set_parameters(
         [rng.standard_normal((N, *shape)) for shape in ((4, 6), (6, 3))],
         [rng.standard_normal((N, units)) for units in (6, 3)],
@@ -379,7 +380,7 @@ def test_networks_of_other_shapes_are_not_trained_together():
     rng = np.random.RandomState(0)
     dataset = Dataset(rng.standard_normal((8, 3)), rng.standard_normal((8, 1)))
     settings = {"activations": ["relu"], "loss": "squared_error", "dtype": "f8", "optimizer": "sgd"}
-    a, b = Network([3, 2, 1], **settings), Network([3, 4, 1], **settings)
+    a, b = new_network([3, 2, 1], **settings), new_network([3, 4, 1], **settings)
     order = np.arange(8, dtype=np.intp)
     with pytest.raises(ValueError, match="same shape"):
         a.train(dataset, order, 4, alpha=0, step=STEPS["sgd"], beside=[b])

@@ -7,7 +7,7 @@ import pytest
 from fastmlp._core import Dataset
 from scipy import sparse
 
-from fastmlp._network import Network
+from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.networks import HIDDEN, LOSSES, build, network_case
 from reference.problems import ACTIVATIONS
@@ -41,7 +41,7 @@ def test_gradient_is_the_slope_of_the_loss(kind, activation, weighted, container
     units, coefs, intercepts, data = network_case(kind, activation, weighted, container, dtype)
     assert distance_to_kink(data[0], coefs, intercepts) > 10 * h
     dataset = Dataset(*data)
-    network = build(Network, kind, activation, dtype, units, coefs, intercepts)
+    network = build(new_network, kind, activation, dtype, units, coefs, intercepts)
     _, found = gradient(network, dataset, alpha, coefs, intercepts)
 
     # scikit-learn's squared error is the mean over outputs, its gradient that of
@@ -77,7 +77,7 @@ def test_loss_and_gradient_equal_the_naive_network(
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
     pair = [
         build(cls, kind, activation, dtype, units, coefs, intercepts)
-        for cls in (Network, NaiveNetwork)
+        for cls in (new_network, NaiveNetwork)
     ]
     sets = Dataset(*data), NaiveDataset(*data)
     (loss, found), (naive_loss, naive) = (
@@ -98,10 +98,12 @@ def test_one_sgd_step_is_minus_rate_times_gradient(
     units, coefs, intercepts, data = network_case(kind, activation, weighted, container, dtype)
     dataset, n = Dataset(*data), len(data[1])
     parameters = dtype, units, coefs, intercepts
-    network = build(Network, kind, activation, *parameters)
+    network = build(new_network, kind, activation, *parameters)
     loss, slope = gradient(network, dataset, 0.3, coefs, intercepts)
 
-    network = build(Network, kind, activation, *parameters, optimizer="sgd", n_threads=n_threads)
+    network = build(
+        new_network, kind, activation, *parameters, optimizer="sgd", n_threads=n_threads
+    )
     step = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
     network.train(dataset, np.arange(n, dtype=np.intp), n, alpha=0.3, step=step)
     np.testing.assert_allclose(network.loss_sums, [n * loss], rtol=1e-5)

@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._architecture import Architecture
 from fastmlp._initialization import INITIALIZATIONS, initial_parameters
 from reference.problems import bits, ours, problem
 
@@ -23,9 +24,10 @@ RARE = 1e-9  # rate at which the learnt weights below differ from the first
 
 
 def drawn(init, scale=0.05, units=UNITS, dtype="f8", activations=("relu", "relu")):
-    return initial_parameters(
-        units, activations, np.dtype(dtype), np.random.RandomState(0), init, scale
-    )
+    *hidden, last = activations
+    architecture = Architecture(units, hidden, "identity", dtype=dtype)
+    state = np.random.RandomState(0)
+    return initial_parameters(architecture, state, init, scale, last_activation=last)
 
 
 def start(init, kind="multiclass", **params):
@@ -56,10 +58,9 @@ def test_distribution_of_each_strategy(name, dtype):
 
 def test_orthogonal_matrices_have_no_preferred_sign():
     """QR alone makes the diagonal of R negative, in LAPACK's way."""
+    square = Architecture([6, 6], [], "identity")
     firsts = [
-        initial_parameters(
-            [6, 6], ["relu"], np.dtype("f8"), np.random.RandomState(seed), "orthogonal"
-        )[0][0][0, 0]
+        initial_parameters(square, np.random.RandomState(seed), "orthogonal")[0][0][0, 0]
         for seed in range(60)
     ]
     assert 15 < np.sum(np.array(firsts) > 0) < 45

@@ -2,6 +2,7 @@
 pass and PyTorch."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from fastmlp._core import Dataset
 from scipy import sparse
 
 from fastmlp import _core, _network
+from fastmlp._architecture import Architecture
 from fastmlp._initialization import initial_parameters
-from fastmlp._network import Network
+from reference.build import new_network
 from reference.naive import EPSILON, FORWARD, dropout_factors, loss_value
 from reference.networks import FUSED
 from reference.problems import LAYER_FEATURES, bits, ours, outputs, problem
@@ -36,8 +38,9 @@ def start_of(units, normalization, dtype=np.float64, seed=1):
     rng = np.random.RandomState(seed)
     coefs = [rng.standard_normal(s) / np.sqrt(s[0]) for s in itertools.pairwise(units)]
     intercepts = [rng.standard_normal(n) / 2 for n in units[1:]]
-    activations = ["relu"] * (len(units) - 1)
-    more = initial_parameters(units, activations, dtype, rng, normalization=normalization)[2:]
+    activations = ["relu"] * (len(units) - 2)
+    architecture = Architecture(units, activations, "identity", normalization=normalization)
+    more = initial_parameters(architecture, rng)[2:]
     more = [[a + rng.uniform(-0.3, 0.3, a.shape) for a in arrays] for arrays in more]
     return tuple([a.astype(dtype) for a in arrays] for arrays in (coefs, intercepts, *more))
 
@@ -48,7 +51,7 @@ def slope_and_differences(loss, n_outputs, h, draws, directions=4, **settings):
     units, X, y, weights = network_case(loss, n_outputs, seed=draws)
     normalization, frozen = settings.get("normalization"), settings.get("frozen_layers", ())
     start = start_of(units, normalization, seed=draws + 1)
-    network = Network(units, loss=loss, dtype=np.float64, **settings)
+    network = new_network(units, loss=loss, dtype=np.float64, **settings)
     dataset = Dataset(X, y, weights)
     trained = start[: 4 if normalization else 2]
     gradient = tuple([np.empty_like(a) for a in arrays] for arrays in trained)
@@ -148,7 +151,7 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
     start = start_of(units, normalization, dtype)
     rates, every = [0.2, 0.3, 0.0, 0.4], np.arange(len(X))
     settings = {"normalization": normalization, "residual": residual}
-    network = Network(
+    network = new_network(
         units,
         activations=ACTS,
         loss="squared_error",
@@ -173,10 +176,10 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
     np.testing.assert_allclose(loss, expected, rtol=tolerance)
     expected = plain_forward(*arguments, False)
     np.testing.assert_allclose(network.predict(dataset, every), expected, atol=10 * tolerance)
-    parameters = _core.Parameters(*start)
+    parameters = _core.Parameters(replace(network.architecture, dropout=()), start)
     for n_rows in (1, len(X)):
         some = Dataset(container(X[:n_rows]))
-        found, _ = _core.predict(some, parameters, ACTS, "identity", residual, 1)
+        found, _ = _core.predict(some, parameters, 1)
         np.testing.assert_allclose(found, expected[:n_rows], atol=10 * tolerance)
 
 
@@ -234,7 +237,7 @@ def test_a_slice_of_a_pass_may_begin_within_a_batch(normalization, monkeypatch):
     for workspace in (2**30, 2**21):
         monkeypatch.setattr(_network, "WORKSPACE_BYTES", workspace)
         settings = {"loss": "squared_error", "dtype": np.float64, "normalization": normalization}
-        network = Network(units, activations=["tanh", "tanh"], **settings)
+        network = new_network(units, activations=["tanh", "tanh"], **settings)
         network.set_parameters(*start)
         gradient = tuple([np.empty_like(a) for a in arrays] for arrays in start)
         network.loss_and_gradient(dataset, 0.0, gradient)
@@ -264,7 +267,7 @@ def test_frozen_layers_keep_their_running_averages(dtype):
     settings = {"normalization": "batch", "residual": True, "optimizer": "adam"}
     settings |= {"activations": ACTS, "loss": "squared_error", "dtype": dtype}
     for frozen in ([0], [1], [0, 1], [0, 1, 2], [2, 3]):
-        network = Network(units, frozen_layers=frozen, **settings)
+        network = new_network(units, frozen_layers=frozen, **settings)
         network.set_parameters(*start)
         dataset = Dataset(X, y)
         step = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
@@ -320,7 +323,9 @@ def test_training_follows_pytorch(normalization, residual):
     units, X, y, _ = network_case("squared_error", 1, n_samples=60)
     start = start_of(units, normalization)
     settings = {"normalization": normalization, "residual": residual, "optimizer": "sgd"}
-    network = Network(units, activations=ACTS, loss="squared_error", dtype=np.float64, **settings)
+    network = new_network(
+        units, activations=ACTS, loss="squared_error", dtype=np.float64, **settings
+    )
     network.set_parameters(*start)
     model = torch_network(torch, units, normalization, residual, ACTS)
     with torch.no_grad():

@@ -10,8 +10,8 @@ from scipy import sparse
 
 from fastmlp import _core
 from fastmlp._losses import POSITIVE
-from fastmlp._network import Network
 from reference import losses
+from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.networks import FUSED
 from reference.problems import OUT_ACTIVATIONS
@@ -41,7 +41,7 @@ def parameters(units, dtype=np.float64, seed=1):
 def network_of(loss, n_outputs, dtype=np.float64, hidden=(9,), **params):
     units = [6, *hidden, n_outputs]
     params = {"activations": ["tanh"] * len(hidden), "dtype": dtype} | params
-    network, start = Network(units, loss=loss, **params), parameters(units, dtype)
+    network, start = new_network(units, loss=loss, **params), parameters(units, dtype)
     network.set_parameters(*start)
     return network, start
 
@@ -154,7 +154,7 @@ def test_losses_are_pytorchs(i):
     """As it computed them once: the derivative by the outputs of a network without layers."""
     loss, params, out_activation = losses.CASES[i]
     z, y = losses.inputs(_core.TARGETS[loss])
-    network = Network(
+    network = new_network(
         [len(z), z.shape[1]],
         **{"activations": [], "loss": loss, "loss_params": params, "dtype": np.float64},
         out_activation=out_activation,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fastmlp._core import Dataset
 
-from fastmlp._network import Network
+from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.networks import HIDDEN, LOSSES, build, network_case
 from reference.problems import ACTIVATIONS
@@ -61,7 +61,7 @@ def test_batches_of_every_size(optimizer, kind, batch_size, dtype):
         arguments = case, kind, activation, dtype, optimizer, batch_size
         expected = train(NaiveNetwork, NaiveDataset(*case[3]), *arguments)
         for n_threads in (1, 3):
-            found = train(Network, Dataset(*case[3]), *arguments, n_threads=n_threads)
+            found = train(new_network, Dataset(*case[3]), *arguments, n_threads=n_threads)
             tolerance = 1e-10 if dtype == np.float64 else 2e-3
             np.testing.assert_allclose(found[2], expected[2], rtol=tolerance)
             for name, a, b in zip(("parameters", "state"), found, expected, strict=False):

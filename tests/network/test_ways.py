@@ -6,6 +6,7 @@ import pytest
 from fastmlp._core import Dataset
 
 from fastmlp import _network
+from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.trajectories import relative_difference
 from reference.ways import BATCH_SIZE, LOSSES, N_SAMPLES, WAYS, case
@@ -38,7 +39,7 @@ def test_every_way_agrees_with_numpy_and_with_itself(loss, way, dtype, monkeypat
     for name, value in WAYS[way].items():
         monkeypatch.setattr(_network, name, value)
     expected = trained(NaiveNetwork, NaiveDataset, loss, dtype)
-    runs = [trained(_network.Network, Dataset, loss, dtype, n_threads=n) for n in (1, 2, 3, 7)]
+    runs = [trained(new_network, Dataset, loss, dtype, n_threads=n) for n in (1, 2, 3, 7)]
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
     for a, b in zip(runs[0], expected, strict=True):
         assert relative_difference(a, b) < tolerance
@@ -54,7 +55,7 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
             for name, value in limits.items():
                 patch.setattr(_network, name, value)
             units = case("log_loss", np.float64)[0]
-            network = _network.Network(
+            network = new_network(
                 units,
                 activations=["tanh"] * (len(units) - 2),
                 loss="log_loss",

@@ -8,6 +8,7 @@ import pytest
 from fastmlp._core import Dataset, shuffle
 
 from fastmlp import _network
+from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, problem, sample_weights
 
 BIT_GENERATORS = [np.random.MT19937, np.random.PCG64, np.random.Philox, np.random.SFC64]
@@ -127,7 +128,7 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
     step = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "t": 0}
     runs = []
     for pieces in ([orders], [orders[:2], orders[2:]], list(orders)):
-        network = _network.Network(
+        network = new_network(
             [40, 64, 3],
             activations=["tanh"],
             loss="log_loss",
@@ -150,7 +151,7 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
 def test_orders_that_cannot_be_read_are_refused():
     rng = np.random.RandomState(0)
     dataset = Dataset(rng.standard_normal((8, 3)), rng.standard_normal((8, 1)))
-    network = _network.Network(
+    network = new_network(
         [3, 2, 1], activations=["relu"], loss="squared_error", dtype="f8", optimizer="sgd"
     )
     orders = np.tile(np.arange(8, dtype=np.intp), (4, 1))

@@ -7,6 +7,7 @@ import pytest
 
 from fastmlp import MLPClassifier, MLPRegressor, _network
 from fastmlp._network import Network, effective_n_threads
+from reference.build import new_network
 from reference.problems import bits, ours, problem
 
 
@@ -88,7 +89,7 @@ def test_an_epsilon_below_the_type_is_no_division_by_zero(kind, dtype):
 
 def test_sparse_features_need_no_workspace(dtype):
     """Nor the chunks, and the second gradient, that a lack of workspace brings."""
-    network = Network(
+    network = new_network(
         [130_000, 10, 1], activations=["relu"], loss="squared_error", dtype=dtype, optimizer="adam"
     )
     assert network._plan(200, sparse=True)[2] >= 200

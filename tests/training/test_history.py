@@ -10,6 +10,7 @@ from fastmlp._core import Dataset
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor, _network, _training
+from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, outputs, problem, sample_weights
 
 ALWAYS = {"loss", "learning_rate", "seconds"}
@@ -179,7 +180,7 @@ def test_a_batch_in_chunks_is_finished(monkeypatch, dtype):
     monkeypatch.setattr(_network, "SHARE_BYTES", 0)
     X, y = problem("squared", 4000, 50, dtype)
     y = y[:, np.newaxis].astype(dtype)
-    network = _network.Network(
+    network = new_network(
         [50, 100, 1], activations=["tanh"], loss="squared_error", dtype=dtype, optimizer="sgd"
     )
     dataset, order = Dataset(X, y), np.arange(4000)

@@ -15,6 +15,7 @@ from sklearn.linear_model import ElasticNet
 
 from fastmlp import MLPClassifier, MLPRegressor, _network
 from reference import optimizers, ways
+from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.problems import bits, ours, problem, sample_weights
 from reference.trajectories import relative_difference
@@ -128,7 +129,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
             monkeypatch.setattr(_network, name, value)
         container = "csr" if way == "csr" else "dense"
         case = feature, loss, container, dtype
-        runs = [trained(_network.Network, Dataset, *case, n_threads=n) for n in (1, 2, 3)]
+        runs = [trained(new_network, Dataset, *case, n_threads=n) for n in (1, 2, 3)]
         for run in runs[1:]:
             assert [a.tobytes() for a in run] == [a.tobytes() for a in runs[0]]
         if container not in expected:
@@ -149,7 +150,7 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
     units, coefs, intercepts, (X, y, weights) = ways.case("log_loss", dtype)
     X = sparse.csr_array(X) if container == "csr" else X
     dataset, n = Dataset(X, y, weights), len(y)
-    network = _network.Network(
+    network = new_network(
         units,
         activations=["tanh", "relu"],
         loss="log_loss",
@@ -162,7 +163,7 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
     parameters = [coefs, intercepts]
     for value in (1, 0, 0, 1):  # scales, shifts, means, variances
         parameters.append([np.full(fan_out, value, dtype) for fan_out in units[1:-1]])
-    parameters = parameters[: len(network.parameter_shapes)]
+    parameters = parameters[: len(network.architecture.parameter_shapes)]
     network.set_parameters(*parameters)
     n_trained = 2 if normalization is None else 4
     gradient = [[np.empty_like(a) for a in arrays] for arrays in parameters[:n_trained]]
@@ -335,7 +336,7 @@ def test_the_loss_has_no_penalty_of_frozen_layers(dtype):
     """With L-BFGS neither; and no gradient. In training, see "frozen first" above."""
     units, coefs, intercepts, data = ways.case("log_loss", dtype)
     found = []
-    for cls, dataset in ((_network.Network, Dataset(*data)), (NaiveNetwork, NaiveDataset(*data))):
+    for cls, dataset in ((new_network, Dataset(*data)), (NaiveNetwork, NaiveDataset(*data))):
         network = cls(
             units, activations=["tanh"] * 2, loss="log_loss", dtype=dtype, frozen_layers=(0, 2)
         )
