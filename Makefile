@@ -4,8 +4,9 @@
 # when its sources change.
 #
 #   make test PYTHON=python3.12       another interpreter (if .venv exists, after `make clean`)
-#   make test ARGS="-k partial_fit"   arguments for pytest; likewise for bench/fit.py (which then is
-#                                     all that `make bench` runs), demo.py
+#   make test ARGS="-k partial_fit"   arguments for pytest, which without any runs the whole suite in
+#                                     a process for each core; likewise for bench/fit.py (which then
+#                                     is all that `make bench` runs), demo.py
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +29,7 @@ demo: $(VENV)/built $(VENV)/extra-demo
 	@$(BIN)/python bench/demo.py $(ARGS)
 
 test: $(VENV)/built $(VENV)/extra-test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --maxprocesses 8 --dist worksteal)
 
 bench: $(VENV)/built $(VENV)/extra-bench
 	@$(BIN)/python bench/fit.py $(ARGS)

@@ -1,18 +1,24 @@
-"""Fixtures shared by the tests."""
+"""Fixtures shared by the tests, and the environment that they run in."""
 
 import os
 import sys
 from pathlib import Path
 
+# OpenMP and BLAS read theirs when they are loaded. Several processes share the cores: a thread that
+# waits must not keep one busy, and no product here is worth two threads of BLAS.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("FASTMLP_TEAMS", "early")  # or most fits here would be over before
+
 import numpy as np
 import pytest
 
-os.environ.setdefault("FASTMLP_TEAMS", "early")  # or most fits here would be over before
 sys.path.append(str(Path(__file__).resolve().parent.parent / "bench"))  # structures.py
 
 
 def pytest_configure(config):
-    # Most fits here stop after a few epochs on purpose.
+    # Most fits here stop after a few epochs on purpose. Not in pyproject.toml, because pytest would
+    # import scikit-learn for it there, before the environment above is set.
     config.addinivalue_line("filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning")
 
 

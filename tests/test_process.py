@@ -17,15 +17,34 @@ from reference.problems import bits, ours, outputs, problem
 
 LARGE = (701, 53)
 
-# prints the float64 weights of a small fit
-PRINT_COEFS = """
+# Prints what may depend on a process's environment: the instruction set, how many threads n_threads
+# means here and in scikit-learn, the float64 weights of a small fit, and hashes of fits by seven
+# threads, with gradients of shares of the batch and of blocks of weights.
+REPORT = """
 import json
-from reference.problems import ours, problem
+from hashlib import sha256
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from fastmlp import _core
+from fastmlp._network import effective_n_threads
+from reference.problems import bits, ours, problem
+found = {"isa": _core.isa()}
+numbers = (None, 1, 2, 3, 7, -1, -2, -100)
+found["threads"] = [effective_n_threads(n) for n in numbers]
+found["sklearn's"] = [_openmp_effective_n_threads(n) for n in numbers]
 X, y = problem("multiclass", 61, 9)
-model = ours("multiclass", hidden_layer_sizes=(17, 5), random_state=0, max_iter=5)
-model.fit(X, y)
-print(json.dumps([w.ravel().tolist() for w in model.coefs_]))
+model = ours("multiclass", hidden_layer_sizes=(17, 5), random_state=0, max_iter=5).fit(X, y)
+found["coefs"] = [w.ravel().tolist() for w in model.coefs_]
+X, y = problem("multiclass", 701, 53)
+found["teams"] = []
+for hidden in ((67, 35), (300, 200)):
+    model = ours("multiclass", hidden_layer_sizes=hidden, random_state=0, max_iter=2, n_threads=7)
+    found["teams"].append(sha256(repr(bits(model.fit(X, y), X)).encode()).hexdigest())
+print(json.dumps(found))
 """
+
+
+def report(**environment):
+    return json.loads(output_of(REPORT, **environment))
 
 
 def fit_large(dtype, n_threads=2):
@@ -111,15 +130,10 @@ def test_thread_limits_of_the_caller_are_honoured():
 @pytest.mark.skipif(not _core.openmp(), reason="built without OpenMP: always one thread")
 @pytest.mark.parametrize("threads", [None, "1", "2", "5"])
 def test_n_threads_means_what_it_means_in_sklearn(threads):
-    code = """
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as theirs
-from fastmlp._network import effective_n_threads as ours
-for n in (None, 1, 2, 3, 7, -1, -2, -100):
-    assert ours(n) == theirs(n), (n, ours(n), theirs(n))
-print(ours(None))
-"""
-    found = int(output_of(code, OMP_NUM_THREADS=threads))
-    assert found == int(threads) if threads else found >= 1
+    found = report(OMP_NUM_THREADS=threads)
+    assert found["threads"] == found["sklearn's"]
+    first = found["threads"][0]
+    assert first == int(threads) if threads else first >= 1
 
 
 @pytest.mark.skipif(_core.openmp(), reason="built with OpenMP")
@@ -142,25 +156,14 @@ def test_n_threads_of_another_type_is_an_error(n_threads, dtype):
 
 
 def test_omp_num_threads_does_not_change_the_bits():
-    runs = {output_of(PRINT_COEFS, OMP_NUM_THREADS=n) for n in (None, "1", "3")}
-    assert len(runs) == 1
-
-
-# fits with gradients of shares of the batch, and of blocks of weights, by seven threads
-FIT_IN_TEAMS = """
-from hashlib import sha256
-from reference.problems import bits, ours, problem
-X, y = problem("multiclass", 701, 53)
-for hidden in ((67, 35), (300, 200)):
-    model = ours("multiclass", hidden_layer_sizes=hidden, random_state=0, max_iter=2, n_threads=7)
-    print(sha256(repr(bits(model.fit(X, y), X)).encode()).hexdigest())
-"""
+    runs = [report(OMP_NUM_THREADS=n)["coefs"] for n in (None, "1", "2", "5")]
+    assert runs[1:] == runs[:1] * 3
 
 
 @pytest.mark.parametrize("limit", ["1", "3"])
 def test_fewer_threads_than_were_asked_for_do_not_change_the_bits(limit):
     """OpenMP may give a smaller team."""
-    assert output_of(FIT_IN_TEAMS, OMP_THREAD_LIMIT=limit) == output_of(FIT_IN_TEAMS)
+    assert report(OMP_THREAD_LIMIT=limit)["teams"] == report()["teams"]
 
 
 DENORMALS = """
@@ -198,28 +201,21 @@ def test_denormals_are_left_switched_on():
     output_of(DENORMALS)
 
 
-def numbers(printed):
-    return np.concatenate(json.loads(printed))
-
-
 @pytest.mark.parametrize("isa", _core.isas())
 def test_every_isa_follows_the_same_trajectory(isa):
-    here = output_of(PRINT_COEFS, FASTMLP_ISA=None)
-    forced = output_of(PRINT_COEFS, FASTMLP_ISA=isa)
-    np.testing.assert_allclose(numbers(forced), numbers(here), rtol=0, atol=1e-9)
+    here, forced = (np.concatenate(report(FASTMLP_ISA=name)["coefs"]) for name in (None, isa))
+    np.testing.assert_allclose(forced, here, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("isa", _core.isas())
 def test_the_forced_isa_is_the_one_used(isa):
-    code = "from fastmlp import _core; print(_core.isa())"
-    assert output_of(code, FASTMLP_ISA=isa) == isa
+    assert report(FASTMLP_ISA=isa)["isa"] == isa
 
 
 def test_the_best_isa_is_chosen_and_generic_is_always_there():
     isas = _core.isas()
     assert isas[-1] == "generic"
-    code = "from fastmlp import _core; print(_core.isa())"
-    assert output_of(code, FASTMLP_ISA=None) == isas[0]
+    assert report(FASTMLP_ISA=None)["isa"] == isas[0]
 
 
 def test_an_unknown_isa_names_the_available_ones():
@@ -262,8 +258,9 @@ import numpy as np
 from fastmlp import MLPClassifier
 X = np.random.RandomState(0).standard_normal((3000, 20))
 y = (X @ np.arange(20) > 0).astype(int)
-model = MLPClassifier((60,), max_iter=25, random_state=0, n_threads={n_threads}).fit(X, y)
-print(model.loss_curve_, model.predict_proba(X).sum().hex(), model.coefs_[0].sum().hex())
+for n_threads in (2, 1):
+    model = MLPClassifier((60,), max_iter=25, random_state=0, n_threads=n_threads).fit(X, y)
+    print(model.loss_curve_, model.predict_proba(X).sum().hex(), model.coefs_[0].sum().hex())
 """
-    team = output_of(code.format(n_threads=2), FASTMLP_TEAMS=way)
-    assert team == output_of(code.format(n_threads=1))
+    team, alone = output_of(code, FASTMLP_TEAMS=way).splitlines()
+    assert team == alone

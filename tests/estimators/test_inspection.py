@@ -125,20 +125,19 @@ def test_delta_is_the_slope_of_a_samples_loss(kind, params):
     if kind == "squared" and params.get("loss") in ("poisson", "gamma"):
         y = np.exp(y)
     estimator = new(kind, alpha=0, max_iter=2).set_params(**params).fit(X, y)
-    weights, rows, h = sample_weights(len(y)) + 0.1, [0, 19], 1e-5
+    weights, h = sample_weights(len(y)) + 0.1, 1e-5
     found = trace_step(estimator, X, y, weights)
     # scikit-learn's squared error is the mean over outputs, its gradient that of the sum
     times = weights * (y.shape[1] if kind == "squared x3" else 1)
-    for row in rows:
-        for i, layer in enumerate(found.layers):
-            for unit, delta in enumerate(layer.delta[row]):
-                losses = []
-                for moved in (h, -h):
-                    other = copy.deepcopy(estimator)
-                    other.intercepts_[i][unit] += moved
-                    losses.append(trace_step(other, X[row : row + 1], y[row : row + 1]).loss)
-                slope = (losses[0] - losses[1]) / (2 * h)
-                np.testing.assert_allclose(delta, times[row] * slope, rtol=1e-6, atol=1e-9)
+    for i, layer in enumerate(found.layers):
+        for unit in range(layer.delta.shape[1]):
+            row, losses = (0, 19)[unit % 2], []
+            for moved in (h, -h):
+                other = copy.deepcopy(estimator)
+                other.intercepts_[i][unit] += moved
+                losses.append(trace_step(other, X[row : row + 1], y[row : row + 1]).loss)
+            slope = times[row] * (losses[0] - losses[1]) / (2 * h)
+            np.testing.assert_allclose(layer.delta[row, unit], slope, rtol=1e-6, atol=1e-9)
 
 
 def test_frozen_layers_have_deltas_and_gradients_and_do_not_move():
@@ -349,7 +348,7 @@ def test_normalization_and_residual_layers_are_shown(params):
                 assert i >= len(getattr(estimator, attribute, []))
                 continue
             assert getattr(layer, f"{name}_update").shape == found.shape
-            for unit in range(0, found.size, 3):
+            for unit in range(0, found.size, 7):
                 losses = []
                 for moved in (h, -h):
                     other = copy.deepcopy(estimator)

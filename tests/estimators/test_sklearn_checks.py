@@ -30,7 +30,7 @@ def instances(**dtype):
     return [
         MLPClassifier(max_iter=100, **dtype),
         MLPRegressor(max_iter=100, **dtype),
-        MLPClassifier(solver="lbfgs", **dtype),
+        MLPClassifier(solver="lbfgs", max_iter=30, **dtype),
         MLPRegressor(solver="sgd", tol=1e-2, random_state=42, **dtype),
     ]
 
@@ -47,7 +47,7 @@ def with_features():
             **{"solver": "adamw", "weight_decay": 0.1, "average_weights": "ema"},
         ),
         MLPClassifier(
-            **small,
+            **small | {"max_iter": 25},
             **{"loss": "hinge", "activation": "silu", "solver": "nadam", "clip_norm": 1.0},
             **{"learning_rate": "cosine", "warmup": 0.1, "restore_best_weights": True},
             **fast,
@@ -99,12 +99,14 @@ def with_features():
             **small | fast | {"init": "normal", "init_scale": 0.3, "activation": "selu"},
         ),
         MLPRegressor(
-            **two | {"learning_rate_init": 0.03, "frozen_layers": [0], "learning_rate": "coslog4"},
+            **two | {"learning_rate_init": 0.05, "max_iter": 30, "n_iter_no_change": 30},
             **{"early_stopping": True, "scoring": "r2", "validation_fraction": 0.2},
-            n_iter_no_change=60,
+            **{"frozen_layers": [0], "learning_rate": "coslog4"},
         ),
-        MLPRegressor("poisson", **small, solver="lbfgs", out_activation="softplus"),
-        MLPRegressor("gamma", **small, solver="lbfgs", record={"weights"}),
+        MLPRegressor(
+            "poisson", **small | {"max_iter": 20}, solver="lbfgs", out_activation="softplus"
+        ),
+        MLPRegressor("gamma", **small | {"max_iter": 20}, solver="lbfgs", record={"weights"}),
     ]
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 TESTS = Path(__file__).parent.parent
 
 
-def run_python(code, timeout=60, **environment):
-    """Completed process of `python -c code`, with tests/ on its path.
-
-    A value of None takes the variable out of the environment.
-    """
+def variables(changes):
+    """The environment of a child; a value of None takes the variable out."""
     # as this process found fastmlp: installed, or beside the tests
     path = [str(TESTS), *(p for p in sys.path if p)]
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **environment}
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **changes}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def run_python(code, timeout=60, **environment):
+    """Completed process of `python -c code`, with tests/ on its path."""
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={k: v for k, v in variables.items() if v is not None},
+        env=variables(environment),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -26,8 +28,17 @@ def run_python(code, timeout=60, **environment):
     )
 
 
+PRINTED = {}  # (code, environment) -> what it printed
+
+
 def output_of(code, **environment):
-    """What `code` prints; an assertion with its stderr where it fails."""
-    done = run_python(code, **environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    """What `code` prints; an assertion with its stderr where it fails.
+
+    The same code runs once in the same environment: tests share what it printed.
+    """
+    key = code, *sorted(variables(environment).items())
+    if key not in PRINTED:
+        done = run_python(code, **environment)
+        assert done.returncode == 0, done.stderr
+        PRINTED[key] = done.stdout.strip()
+    return PRINTED[key]

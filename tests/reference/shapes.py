@@ -1,5 +1,8 @@
 """Shapes, numbers and tolerances of the tests of kernels."""
 
+import math
+from functools import cache
+
 import numpy as np
 
 WIDTHS = (1, 2, 3, 7, 13, 17, 33, 61)  # of one panel and of several
@@ -12,8 +15,14 @@ def rows_around(kernels):
     return sorted({0, 1, mr - 1, mr, mr + 1, 2 * mr + 1, lanes, lanes + 1, 23, 37})
 
 
+@cache
+def normals(seed):
+    """Kept, because seeding takes longer than most kernels."""
+    return np.random.RandomState(seed).standard_normal(2**14)
+
+
 def draw(kernels, *shape, seed=0):
-    return np.random.RandomState(seed).standard_normal(shape).astype(kernels.dtype)
+    return normals(seed)[: math.prod(shape)].reshape(shape).astype(kernels.dtype)
 
 
 def assert_near(kernels, found, expected, terms=1):

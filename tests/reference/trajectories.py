@@ -95,34 +95,42 @@ def differences(a, b, X):
     return found
 
 
-def combinations(solver, kind, activation):
-    """The settings of one cell of the table: (label, parameters, fit arguments).
+def turns(solver, kind):
+    """(container, weighted, shuffle, early_stopping, activation, hidden, batch_size), 24 in a cell.
 
-    Input, weights, shuffling and early stopping are crossed in full; widths and
-    batch sizes go round so that each meets each of the others.
+    Input, weights, shuffling and early stopping are crossed in full, for L-BFGS input, weights and
+    activations. The others go round so that any two values of two columns meet in every cell, and
+    any three values of three columns in one of a solver's cells.
     """
-    stochastic = solver != "lbfgs"
-    both = (False, True)
-    crossed = itertools.product(
-        CONTAINERS, both, both if stochastic else (True,), both if stochastic else (0,)
-    )
-    turn = 5 * list(KINDS).index(kind) + 7 * list(SOLVERS).index(solver)
-    turn += ACTIVATIONS.index(activation)
-    for container, weighted, shuffle, early_stopping in crossed:
-        turn += 1
+    both, k = (False, True), list(KINDS).index(kind)
+    if solver == "lbfgs":
+        crossed = itertools.product(CONTAINERS, both, ACTIVATIONS)
+        for i, (container, weighted, activation) in enumerate(crossed):
+            yield container, weighted, True, False, activation, HIDDEN[(i // 2 + k) % 3], "auto"
+        return
+    for i, crossed in enumerate(itertools.product(CONTAINERS, both, both, both)):
+        activation, hidden = ACTIVATIONS[(i + i // 4 + k) % 4], HIDDEN[(i // 3 + k) % 3]
+        yield *crossed, activation, hidden, BATCH_SIZES[(i + i // 3 + i // 4 + k + k // 4) % 4]
+
+
+def combinations(solver, kind):
+    """The settings of one cell of the table: (label, parameters, fit arguments)."""
+    start = 5 * list(KINDS).index(kind) + 7 * list(SOLVERS).index(solver)
+    for turn, chosen in enumerate(turns(solver, kind), start + 1):
+        container, weighted, shuffle, early_stopping, activation, hidden, batch_size = chosen
         params = {
             "activation": activation,
-            "hidden_layer_sizes": HIDDEN[turn % len(HIDDEN)],
+            "hidden_layer_sizes": hidden,
             "random_state": turn,
             "alpha": 0.05,
             "max_iter": 5,
             **SOLVERS[solver],
         }
-        if stochastic:
+        if solver != "lbfgs":
             params |= {
                 "shuffle": shuffle,
                 "early_stopping": early_stopping,
-                "batch_size": BATCH_SIZES[turn // 3 % len(BATCH_SIZES)],
+                "batch_size": batch_size,
                 "validation_fraction": 0.2,
                 # one epoch in two that gains less than this counts as none
                 "tol": 0.01,
@@ -133,17 +141,17 @@ def combinations(solver, kind, activation):
         X, y = problem(kind, seed=turn % 5)
         weights = {"sample_weight": sample_weights(len(y))} if weighted else {}
         label = (
-            f"{container} weighted={weighted} shuffle={shuffle} "
-            f"early_stopping={early_stopping} hidden={params['hidden_layer_sizes']} "
-            f"batch_size={params.get('batch_size')} random_state={turn}"
+            f"{activation} {container} weighted={weighted} shuffle={shuffle} "
+            f"early_stopping={early_stopping} hidden={hidden} "
+            f"batch_size={batch_size} random_state={turn}"
         )
         yield label, params, (CONTAINERS[container](X), y, weights)
 
 
-def cell(solver, kind, activation):
+def cell(solver, kind):
     """label -> name -> relative difference, over one cell of the table."""
     found = {}
-    for label, params, (X, y, weights) in combinations(solver, kind, activation):
+    for label, params, (X, y, weights) in combinations(solver, kind):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             a = ours(kind, **params).fit(X, y, **weights)
@@ -158,11 +166,12 @@ def main():
     print("weighted or not, shuffled or not, with and without early stopping:\n")
     print(f"{'solver':25}{'target':12}" + "".join(f"{a:>10}" for a in ACTIVATIONS))
     for solver, kind in itertools.product(SOLVERS, KINDS):
-        row = []
-        for activation in ACTIVATIONS:
-            found = cell(solver, kind, activation)
-            row.append(max(max(d.values()) for d in found.values()))
-            count += len(found)
+        found = cell(solver, kind)
+        row = [
+            max(max(d.values()) for label, d in found.items() if label.startswith(activation))
+            for activation in ACTIVATIONS
+        ]
+        count += len(found)
         worst = max(worst, *row)
         print(f"{solver:25}{kind:12}" + "".join(f"{r:10.1e}" for r in row), flush=True)
     print(f"\n{count} pairs of fits; largest difference {worst:.1e}")

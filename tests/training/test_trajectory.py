@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from reference.problems import ACTIVATIONS, CONTAINERS, KINDS, ours, outputs, problem, theirs
+from reference.problems import CONTAINERS, KINDS, ours, outputs, problem, theirs
 from reference.trajectories import SOLVERS, TOLERANCE, cell, differences
 
 CELLS = list(itertools.product(SOLVERS, KINDS))
@@ -25,11 +25,10 @@ def both(kind, **params):
 @pytest.mark.parametrize("solver, kind", CELLS, ids=[f"{s}-{k}" for s, k in CELLS])
 def test_float64_runs_follow_sklearn(solver, kind):
     off = {}
-    for activation in ACTIVATIONS:
-        for label, found in cell(solver, kind, activation).items():
-            worst = {k: v for k, v in found.items() if not v <= TOLERANCE}
-            if worst:
-                off[f"{activation} {label}"] = worst
+    for label, found in cell(solver, kind).items():
+        worst = {k: v for k, v in found.items() if not v <= TOLERANCE}
+        if worst:
+            off[label] = worst
     assert not off
 
 
