@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/*.pyx fastmlp/*.pxd)
+SOURCES := pyproject.toml setup.py $(wildcard csrc/*.c csrc/*.h fastmlp/_core/*.pyx fastmlp/_core/*.pxd)
 
 .PHONY: help demo test bench lint format clean
 .NOTPARALLEL:
@@ -52,7 +52,7 @@ format: $(VENV)/extra-lint
 	@$(BIN)/clang-format -i csrc/*.c csrc/*.h
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info fastmlp/*.so fastmlp/_core.c
+	rm -rf $(VENV) build dist *.egg-info fastmlp/_core/*.so fastmlp/_core/*.c
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a virtual environment, the packages of one extra, the package itself.

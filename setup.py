@@ -10,7 +10,11 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-SOURCES = ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c", "optimizers.c"]
+MODULES = ["kernels", "panels", "dataset", "prediction", "engine"]
+C_FILES = {
+    "kernels": ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c"],
+    "engine": ["optimizers.c"],
+}
 
 
 def openmp_flags():
@@ -30,30 +34,37 @@ def openmp_flags():
 
 
 compile_openmp, link_openmp = openmp_flags()
-core = Extension(
-    "fastmlp._core",
-    sources=["fastmlp/_core.pyx", *(f"csrc/{name}" for name in SOURCES)],
-    depends=sorted(str(path) for path in Path("csrc").glob("*.h")),
-    include_dirs=["csrc"],
+compile_args = [
     # enough for the loops to become vector code, and none of fast-math's other liberties
-    extra_compile_args=[
-        "-std=gnu11",
-        "-O3",
-        "-g0",
-        "-fno-math-errno",
-        "-fno-trapping-math",
-        "-ffp-contract=fast",
-        # a kernel's body or its declaration in Cython that differs from csrc/kernel_list.h
-        "-Werror=incompatible-pointer-types",
-        "-Werror=int-conversion",
-        *compile_openmp,
-    ],
-    extra_link_args=link_openmp,
-)
+    "-std=gnu11",
+    "-O3",
+    "-g0",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    # a kernel's body or its declaration in Cython that differs from csrc/kernel_list.h
+    "-Werror=incompatible-pointer-types",
+    "-Werror=int-conversion",
+    *compile_openmp,
+]
+headers = sorted(map(str, Path("csrc").glob("*.h")))
+
+
+def module(name):
+    """The extension module fastmlp._core.`name`, with the C files that only it needs."""
+    return Extension(
+        f"fastmlp._core.{name}",
+        sources=[f"fastmlp/_core/{name}.pyx", *(f"csrc/{c}" for c in C_FILES.get(name, ()))],
+        depends=headers,
+        include_dirs=["csrc"],
+        extra_compile_args=compile_args,
+        extra_link_args=link_openmp,
+    )
+
 
 setup(
     ext_modules=cythonize(
-        [core],
+        [module(name) for name in MODULES],
         language_level=3,
         compiler_directives={
             "cdivision": True,

@@ -37,7 +37,7 @@ from workloads import BY_NAME, WORKLOADS, Workload, flops_per_row
 
 LINE = 64  # bytes
 SHARED_BYTES = 2**17  # written by one core and read by another; fits into their caches
-WORK_PER_THREAD = 2e5  # as in _core.pyx
+WORK_PER_THREAD = 2e5  # as in _core/prediction.pxd
 
 # Each thread computes one of two partial gradients, and half of the blocks of weights.
 EVEN = Workload("even", 4096, 64, (64,), "binary", 128, "relu", "")

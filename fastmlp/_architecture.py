@@ -1,5 +1,6 @@
 """Architecture: the one value that says what a network is."""
 
+import math
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -161,6 +162,24 @@ class Architecture:
     def trained_shapes(self):
         """Shapes of the parameters that are trained; see `parameter_shapes`."""
         return self.parameter_shapes[: self.n_trained]
+
+    @property
+    def n_trained_parameters(self):
+        """How many numbers are trained: the length of a flat gradient."""
+        return sum(math.prod(shape) for shapes in self.trained_shapes for shape in shapes)
+
+    def views(self, flat):
+        """Views of a vector of `n_trained_parameters` numbers: a tuple of lists of arrays of
+        `trained_shapes`. List follows list and array follows array, each in C order, whatever the
+        instruction set."""
+        views, at = [], 0
+        for shapes in self.trained_shapes:
+            views.append([])
+            for shape in shapes:
+                size = math.prod(shape)
+                views[-1].append(flat[at : at + size].reshape(shape))
+                at += size
+        return tuple(views)
 
     def up_to(self, depth):
         """The network up to its `depth`-th hidden layer, from 1, with a linear output layer of the

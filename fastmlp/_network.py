@@ -133,12 +133,17 @@ class _Layer:
             _core.to_panels(coef.T, self.transposed)
 
     def add_transposed(self):
+        self.transposed = self.new_transposed()
+
+    def new_transposed(self):
+        """A copy of the weights as they are now, along fan_in: (fan_in panels, fan_out, lanes)."""
         panels = -(-self.fan_in // self.lanes)
         flat = _core.aligned_zeros(panels * self.fan_out * self.lanes, self.dtype)
-        self.transposed = flat.reshape(panels, self.fan_out, self.lanes)
+        transposed = flat.reshape(panels, self.fan_out, self.lanes)
         coef = np.empty((self.fan_in, self.fan_out), dtype=self.dtype)
         _core.from_panels(self.weights(self.parameters), coef)
-        _core.to_panels(coef.T, self.transposed)
+        _core.to_panels(coef.T, transposed)
+        return transposed
 
     def store(self, flat, coef, *vectors):
         _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
@@ -332,15 +337,24 @@ class Network:
             n_shares, capacity, chunk_rows = 0, batch_size, batch_size
         keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
         key = (keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
-        if key in self._engines:
-            return self._engines[key]
+        if key not in self._engines:
+            self._engines[key] = self._new_engine(*key)
+        return self._engines[key]
+
+    def _new_engine(
+        self, keep_gradient, n_shares, capacity, chunk_rows, sparse, *, input_gradient=False
+    ):
         first_trained = self._frozen.index(False)
-        for layer in self._layers[first_trained + 1 :]:  # below, no delta goes
+        for layer in self._layers[first_trained + 1 :]:  # training carries no delta below
             if layer.transposed is None and not layer.narrow:
                 layer.add_transposed()
+        transposed = [layer.transposed for layer in self._layers]
+        if input_gradient:
+            for i, layer in enumerate(self._layers[: first_trained + 1]):
+                transposed[i] = layer.new_transposed()
         if keep_gradient and self._gradients is None:
             self._gradients = [layer.new() for layer in self._layers]
-        self._engines[key] = _core.Engine(
+        return _core.Engine(
             [
                 {
                     "fan_in": layer.fan_in,
@@ -348,11 +362,11 @@ class Network:
                     "narrow": layer.narrow,
                     "weights": layer.weights(layer.parameters),
                     "bias": layer.bias(layer.parameters),
-                    "transposed": layer.transposed,
+                    "transposed": transposed[i],
                     "state": [state[i] for state in self._states],
                     "gradient": self._gradients[i] if keep_gradient else None,
-                    "averages": layer.averages,
-                    "averaged": self._averages[i],
+                    "running_statistics": layer.averages,
+                    "averaged_weights": self._averages[i],
                     "frozen": self._frozen[i],
                 }
                 for i, layer in enumerate(self._layers)
@@ -360,13 +374,13 @@ class Network:
             self.architecture,
             optimizer=self.optimizer,
             capacity=capacity,
-            n_shares=n_shares,
-            chunk_rows=chunk_rows,
+            n_partials=n_shares,
+            micro_batch_rows=chunk_rows,
             n_threads=self.n_threads,
-            sparse=dataset.sparse,
+            sparse=sparse,
             seed=self.seed,
+            input_gradient=input_gradient,
         )
-        return self._engines[key]
 
     def prepare(self, dataset, batch_size, *, whole_gradient=False):
         """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
@@ -473,6 +487,104 @@ class Network:
             flat /= weight
             layer.store(flat, *arrays)
         return (loss + 0.5 * alpha * squares) / weight
+
+    def gradient(self, dataset, rows, batch_size=None, *, t=0, update_statistics=False):
+        """Gradient of the loss over one batch, without penalty, as one flat vector.
+
+        `apply_step` takes it; the two together are the step that `train` takes, bit for bit.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+        rows : ndarray of shape (n_rows,), dtype intp
+            Row numbers of the batch.
+        batch_size : int, default=n_rows
+            Rows of a whole batch, of which the last of an epoch may have fewer.
+        t : int
+            Steps taken before, on which dropout depends.
+        update_statistics : bool
+            Whether the running statistics of batch normalization follow this batch, as in a step.
+
+        Returns
+        -------
+        gradient : ndarray of shape (architecture.n_trained_parameters,)
+            Sum over the rows, each times its weight, in the order of ``architecture.views``, which
+            does not depend on the instruction set. Zero for layers that are frozen.
+        loss, weight : float
+            Sums of the weighted losses, and of the weights.
+        """
+        batch_size = len(rows) if batch_size is None else batch_size
+        engine = self._engine(dataset, batch_size, keep_gradient=True)
+        loss, weight = engine.gradient(
+            dataset, rows, batch_size, t=t, update_statistics=update_statistics
+        )
+        flat = np.zeros(self.architecture.n_trained_parameters, self.dtype)
+        by_layer = self._by_layer(self.architecture.views(flat))
+        for own, frozen, (layer, arrays) in zip(
+            self._gradients, self._frozen, by_layer, strict=True
+        ):
+            if not frozen:
+                layer.store(own, *arrays)
+        return flat, loss, weight
+
+    def apply_step(self, gradient, dataset, batch_size, *, weight, alpha, step):
+        """The optimizer's step by a gradient that `gradient` returned, or by a sum of several.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (architecture.n_trained_parameters,)
+        dataset, batch_size
+            As `gradient` was given them: they say how the work is laid out.
+        weight : float
+            Sum of the weights of the batch's rows, greater than 0.
+        alpha, step
+            As `train` takes them.
+
+        Returns
+        -------
+        float
+            The penalty before the step. The loss is ``(loss + penalty) / weight``.
+        """
+        if gradient.shape != (self.architecture.n_trained_parameters,):
+            raise ValueError(
+                f"gradient must have {self.architecture.n_trained_parameters} elements, got shape"
+                f" {gradient.shape}"
+            )
+        engine = self._engine(dataset, batch_size, keep_gradient=True)
+        if step.get("ema") and not self.averaged:
+            self.average(1)
+        by_layer = self._by_layer(self.architecture.views(gradient))
+        for own, (layer, arrays) in zip(self._gradients, by_layer, strict=True):
+            layer.load(own, *arrays)
+        return engine.apply_step(dataset, batch_size, weight=weight, alpha=alpha, step=step)
+
+    def input_gradient(self, dataset):
+        """Derivative of the sum of the rows' losses, times their weights, by the inputs.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+            With dense X.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Of the network's type.
+
+        Raises
+        ------
+        ValueError
+            If X is sparse.
+        """
+        if dataset.sparse:
+            raise ValueError("the derivative by the inputs is for dense X; got a sparse matrix")
+        rows = np.arange(len(dataset), dtype=np.intp)
+        n_shares, capacity, chunk_rows = self._plan(len(rows), False)
+        # not kept, because training does not update its transposed weights
+        engine = self._new_engine(True, n_shares, capacity, chunk_rows, False, input_gradient=True)
+        found = np.empty((len(rows), self.architecture.units[0]), self.dtype)
+        engine.gradient(dataset, rows, len(rows), input_gradient=found)
+        return found
 
     def trace(self, dataset):
         """What a step on the whole data set leaves in the workspace.

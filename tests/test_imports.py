@@ -9,13 +9,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE, CSRC = ROOT / "fastmlp", ROOT / "csrc"
 pytestmark = pytest.mark.skipif(
-    not (PACKAGE / "_core.pyx").exists(), reason="needs the sources beside the tests"
+    not (PACKAGE / "_core" / "engine.pyx").exists(), reason="needs the sources beside the tests"
 )
 
 # From the top of the house to its foundation; a module imports what is below it.
 FLOORS = [
     *("__init__", "inspection", "_mlp", "_base", "_checks", "_losses", "_training", "_validation"),
     *("_history", "_optimizer", "_initialization", "_network", "_architecture", "_core", "csrc"),
+]
+CORE = [
+    *("__init__", "engine", "prediction", "passes", "pacing", "updates", "gradients"),
+    *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
+    "team",
 ]
 ANYWHERE = {"_docs", "_version"}  # nothing but text: everything may import them
 # Packages from outside, beyond Python's own library: who may import them.
@@ -56,7 +61,14 @@ def cython_imports(path):
 def modules():
     """Module -> all that it imports."""
     found = {p.stem: set(python_imports(p)) for p in sorted(PACKAGE.glob("*.py"))}
-    for path in sorted(PACKAGE.glob("*.p[yx][xd]")):
+    found["_core"] = set().union(*core_modules().values())
+    return found
+
+
+def core_modules():
+    """The same of the modules in _core."""
+    found = {"__init__": set(python_imports(PACKAGE / "_core" / "__init__.py"))}
+    for path in sorted((PACKAGE / "_core").glob("[a-z]*.p[yx][xd]")):
         found.setdefault(path.stem, set()).update(cython_imports(path))
     return found
 
@@ -77,6 +89,16 @@ def test_imports_go_down_only():
         assert inside <= set(FLOORS[floor:]), f"{name} imports upwards: {inside}"
     for name in ANYWHERE:
         assert not own_parts(found[name])
+
+
+def test_imports_in_the_core_go_down_only():
+    """By cimport as by import; a .pyx and the .pxd beside it are one module."""
+    found = core_modules()
+    assert set(found) == set(CORE)
+    for floor, name in enumerate(CORE):
+        inside = {i.split(".")[2] for i in found[name] if i.startswith("fastmlp._core.")}
+        assert inside <= set(CORE[floor:]), f"{name} imports upwards: {inside}"
+    assert "kernels" in {i.split(".")[2] for i in found["passes"] if i.startswith("fastmlp._core.")}
 
 
 def test_the_walk_sees_the_imports_it_should():
@@ -153,7 +175,7 @@ def inside_parallel(before):
 
 def test_every_parallel_region_says_how_many_threads():
     """Without num_threads a region takes, or worse sets, the process's number."""
-    text = (PACKAGE / "_core.pyx").read_text()
+    text = "".join(path.read_text() for path in sorted((PACKAGE / "_core").glob("*.p[yx][xd]")))
     found = list(regions(text))
     assert found
     for arguments in found:

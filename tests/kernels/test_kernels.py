@@ -35,9 +35,7 @@ def test_every_kernel_is_tested():
 
 def test_cython_declares_kernels_as_the_list_does():
     """The C compiler sees a wrong pointer in the copy, but not an int in place of a size_t."""
-    root = Path(_core.__file__).parents[1]
-    if not (root / "csrc").exists():
-        pytest.skip("needs the sources")
+    root = Path(__file__).parents[2]
     text = re.sub(r"/\*.*?\*/", "", (root / "csrc" / "kernel_list.h").read_text(), flags=re.S)
     found = re.findall(r"KERNELS?\((\w+), (\w+),(?: \w+,)?\s*\(([^)]*)\)\)", text)
     kernels = {name: (returns, arguments.split()) for returns, name, arguments in found}

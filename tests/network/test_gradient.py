@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset
 from scipy import sparse
 
+from fastmlp._core import Dataset
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.networks import HIDDEN, LOSSES, build, network_case

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset
 from scipy import sparse
 
 from fastmlp import _core, _network
 from fastmlp._architecture import Architecture
+from fastmlp._core import Dataset
 from fastmlp._initialization import initial_parameters
 from reference.build import new_network
 from reference.naive import EPSILON, FORWARD, dropout_factors, loss_value

@@ -9,11 +9,11 @@ import pickle
 
 import numpy as np
 import pytest
-from fastmlp._core import DECAYING, OPTIMIZERS, Dataset
 from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
 from fastmlp import MLPClassifier, MLPRegressor, _network
+from fastmlp._core import DECAYING, OPTIMIZERS, Dataset
 from reference import optimizers, ways
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork

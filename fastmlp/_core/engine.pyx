@@ -1,0 +1,658 @@
+# The engine: the loops over one network's arrays, run by a team of threads.
+import os
+import time
+
+import numpy as np
+
+from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport parallel, threadid
+from libc.math cimport INFINITY
+from libc.stdint cimport intptr_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+from fastmlp._core.dataset cimport Dataset, Samples, density, row_numbers
+from fastmlp._core.kernels cimport (
+    address, fastmlp_dropout, fastmlp_kernels, is_double, kernels_of_type,
+)
+from fastmlp._core.network cimport (
+    BATCH_NORMALIZATION, N_CLOCK, NO_NORMALIZATION, ROW_BLOCK, ROW_PADDING, WEIGHT_BLOCK, Block,
+    Layer, Run, WorkRange, boundary, columns_bytes, in_units, least, n_vectors,
+)
+from fastmlp._core.pacing cimport Pace, begin_pacing, choose_team, note_slice
+from fastmlp._core.passes cimport pass_micro_batches, penalty_of, step_by_gradient
+from fastmlp._core.prediction cimport WORK_PER_THREAD, predict_samples, set_form, team_size
+from fastmlp._core.team cimport fastmlp_await, fastmlp_claim, fastmlp_count, fastmlp_team_size
+
+from fastmlp._core.kernels import (
+    LOSSES, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, TARGETS, aligned_zeros,
+)
+from fastmlp._core.prediction import NORMALIZATIONS
+
+PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")  # of a thread's clock
+cdef double LONG_STEP = 5e7         # flops of a step with which a team begins
+cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
+cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
+cdef size_t STAGES = 8              # of a slice, where threads take whole networks
+
+if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also where work is short
+    LONG_STEP = 0
+
+
+cdef void run_team(Run *run, size_t begin, size_t end, int n_threads) noexcept nogil:
+    """Micro-batches begin..end of a pass, by a team of threads."""
+    # One thread needs no team, and must not make one: OpenMP hangs in a forked child.
+    if n_threads == 1:
+        pass_micro_batches(run, begin, end, 0, 1)
+        return
+    with parallel(num_threads=n_threads):
+        pass_micro_batches(run, begin, end, threadid(), fastmlp_team_size())
+
+
+cdef void step_team(Run *run, int n_threads) noexcept nogil:
+    """A step by the gradient in the layers' gradient arrays, by a team of threads."""
+    if n_threads == 1:
+        step_by_gradient(run, 0, 1)
+        return
+    with parallel(num_threads=n_threads):
+        step_by_gradient(run, threadid(), fastmlp_team_size())
+
+
+cdef void pass_stages(
+    Run **runs, size_t n_networks, size_t begin, size_t end, size_t n_stages, size_t *next_stage,
+) noexcept nogil:
+    """What one thread does with networks that it has to itself: the next stage of a slice of each
+    in turn, so that all networks advance alike whichever thread is free."""
+    cdef size_t i, stage, n = end - begin
+    cdef Run *run
+    while True:
+        i = fastmlp_claim(next_stage)
+        if i >= n_networks * n_stages:
+            break
+        run, stage = runs[i % n_networks], i // n_networks
+        fastmlp_await(&run.stages, <unsigned>stage)  # another thread may still be at the last
+        pass_micro_batches(
+            run, begin + boundary(n, 1, stage, n_stages),
+            begin + boundary(n, 1, stage + 1, n_stages), 0, 1)
+        fastmlp_count(&run.stages, <unsigned>stage + 1)
+
+
+cdef void run_networks(
+    Run **runs,                 # (n_networks)
+    size_t n_networks, size_t begin, size_t end, int n_threads, bint side_by_side,
+) noexcept nogil:
+    """Micro-batches begin..end of each network's pass: one network after the other with the team,
+    or side by side, each thread with a network of its own."""
+    cdef size_t i, n_stages = least(end - begin, STAGES), next_stage = 0
+    if not side_by_side or n_threads == 1:
+        for i in range(n_networks):
+            run_team(runs[i], begin, end, n_threads)
+        return
+    for i in range(n_networks):
+        runs[i].stages = 0
+    with parallel(num_threads=n_threads):
+        pass_stages(runs, n_networks, begin, end, n_stages, &next_stage)
+
+
+cdef int set_dropout(
+    fastmlp_dropout *dropout, double rate, uint32_t layer, uint64_t seed,
+) except -1:
+    """Sets a rate, rounded to units of 1 / 65536 because a unit is drawn by 16 random bits."""
+    dropout.threshold = <uint32_t>min(65535.0, round(65536 * rate))
+    dropout.scale = 65536 / (65536.0 - dropout.threshold)
+    dropout.layer = layer
+    dropout.key[0], dropout.key[1] = <uint32_t>seed, <uint32_t>(seed >> 32)
+
+
+cdef class Engine:
+    """The loops over one network's arrays in panels, which its owner (Network) has laid out.
+
+    Parameters
+    ----------
+    layers : list of dict
+        For each layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
+        (n_bias,), or of a normalized layer (3 n_bias,) with scale and shift, which follow the
+        weights in memory; transposed, gradient, averaged_weights, state: arrays or None (state: a
+        list of them), the last three holding weights and bias one after the other;
+        running_statistics: None or mean and variance (2 n_bias,) of batch normalization; frozen.
+    architecture : Architecture
+    optimizer : str or None
+    capacity : int
+        Rows of the workspace; with partial gradients, of each thread's part of it.
+    n_partials : int
+        Ranges of a batch's rows that have partial gradients of their own, or 0: the gradient of
+        each block of weights is summed over the whole batch by one thread.
+    micro_batch_rows : int
+        The most rows of a batch between two barriers.
+    n_threads : int
+        The largest team that will be asked for.
+    sparse : bool
+        Whether the first layer reads CSR rows.
+    seed : int
+        Of dropout's random numbers, below 2 ** 64.
+    input_gradient : bool
+        Whether passes carry the deltas to the inputs. Every wide layer then needs its transposed
+        weights.
+
+    Attributes
+    ----------
+    workspace : list of (ndarray, ndarray)
+        For each layer its outputs and its deltas, as the last pass has left them.
+    steps_taken, loss_sums, rest
+        What the last `train_pass` did; see there.
+    """
+
+    cdef Run run
+    cdef Layer *layers
+    cdef Layer *averaged                # the same with averages for weights, or NULL
+    cdef Block *blocks
+    cdef double _rate
+    cdef object _kept                   # arrays that the structs above point to
+    cdef readonly list workspace
+    cdef readonly size_t n_parameters
+    cdef readonly size_t steps_taken
+    cdef readonly list loss_sums
+    cdef readonly tuple rest
+    cdef size_t _most_rows
+    cdef Pace pace
+    cdef int n_threads
+    cdef object _clocks, _dropped
+
+    def __cinit__(self):
+        memset(&self.run, 0, sizeof(Run))
+        memset(&self.pace, 0, sizeof(Pace))
+
+    def __init__(self, layers, architecture, *, optimizer, capacity, n_partials, micro_batch_rows,
+                 n_threads, sparse, seed=0, input_gradient=False):
+        self._kept = [layers]
+        self.run.kernels = kernels_of_type(is_double(architecture.dtype))
+        self._choose_loss(architecture)
+        self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
+        self.run.normalization = NORMALIZATIONS.index(architecture.normalization)
+        self.run.fixed_row_blocks = self.run.normalization != NO_NORMALIZATION
+        self.n_threads, self._most_rows = n_threads, micro_batch_rows
+        self._set_layers(layers)
+        for i, rate in enumerate(architecture.dropout):
+            set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
+                        seed)
+        set_form(self.layers, self.run.n_layers, self.run.normalization, architecture)
+        if input_gradient:
+            self.run.lowest_delta = 0
+        self._make_workspace(capacity, n_partials, architecture.dtype, sparse, input_gradient)
+        self._make_partials(n_partials, architecture.dtype)
+        self._cut_blocks(sparse)
+        self._make_ranges()
+        self._add_averaged()
+        self.run.scratch_bytes = self._scratch(sparse) * self.run.kernels.real_size
+        self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
+        self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
+
+    def __dealloc__(self):
+        free(self.layers)
+        free(self.averaged)
+        free(self.blocks)
+
+    def _choose_loss(self, architecture):
+        loss, settings = architecture.loss, architecture.loss_settings
+        self.run.output = OUTPUTS.index(architecture.out_activation)
+        self.run.fused_output = architecture.loss_has_output
+        if not self.run.fused_output and OUT_ACTIVATIONS[loss] != "identity":
+            loss = f"{loss}_deviance"
+        self.run.loss = LOSSES.index(loss)
+        self.run.loss_settings.delta = settings.delta
+        self.run.loss_settings.gamma = settings.gamma
+        self.run.loss_settings.smoothing = settings.smoothing
+        levels = np.full(architecture.units[-1], settings.quantile, dtype=np.float64)
+        self.run.loss_settings.levels = <const double *>address(levels)
+        self._kept.append(levels)
+
+    def _set_layers(self, layers):
+        cdef const fastmlp_kernels *k = self.run.kernels
+        cdef Layer *layer
+        cdef size_t i, n_layers = len(layers)
+        self.run.n_layers, self.n_parameters = n_layers, 0
+        self.layers = self.run.layers = <Layer *>malloc(n_layers * sizeof(Layer))
+        if self.layers is NULL:
+            raise MemoryError
+        memset(self.layers, 0, n_layers * sizeof(Layer))
+        for i, described in enumerate(layers):
+            layer = &self.layers[i]
+            layer.fan_in, layer.fan_out = described["fan_in"], described["fan_out"]
+            layer.narrow, layer.frozen = described["narrow"], described["frozen"]
+            layer.n_panels, layer.panel_rows = described["weights"].shape[:2]
+            layer.weights, layer.bias = address(described["weights"]), address(described["bias"])
+            layer.w_row, layer.w_panel = k.lanes, layer.panel_rows * k.lanes
+            if layer.bias != layer.weights + layer.n_panels * layer.w_panel * k.real_size:
+                raise ValueError("a layer's bias must follow its weights in memory")
+            layer.n_bias = described["bias"].size
+            if self.run.normalization != NO_NORMALIZATION and i + 1 < n_layers:
+                layer.n_bias //= 3
+            if described["running_statistics"] is not None:
+                layer.mean = address(described["running_statistics"])
+                layer.variance = layer.mean + layer.n_bias * k.real_size
+            if layer.narrow:
+                layer.transposed = layer.weights
+            elif described["transposed"] is not None:
+                layer.transposed = address(described["transposed"])
+            for slot, array in enumerate(described["state"]):
+                layer.state[slot] = address(array)
+            if described["gradient"] is not None:
+                layer.gradient = address(described["gradient"])
+            if described["averaged_weights"] is not None:
+                layer.averaged_weights = address(described["averaged_weights"])
+            self.run.lowest_delta += layer.frozen and self.run.lowest_delta == i
+            self.n_parameters += (layer.fan_in + 1) * layer.fan_out
+
+    cdef char *_allocate(self, count, dtype) except? NULL:
+        array = aligned_zeros(count, dtype)
+        self._kept.append(array)
+        return address(array)
+
+    def _add_averaged(self):
+        cdef size_t i, weights, size = self.run.n_layers * sizeof(Layer)
+        cdef Layer *layer
+        if self.layers[0].averaged_weights is NULL:
+            return
+        self.averaged = <Layer *>malloc(size)
+        if self.averaged is NULL:
+            raise MemoryError
+        memcpy(self.averaged, self.layers, size)
+        for i in range(self.run.n_layers):
+            layer = &self.averaged[i]
+            weights = layer.n_panels * layer.w_panel * self.run.kernels.real_size
+            layer.weights = layer.averaged_weights
+            layer.bias = layer.averaged_weights + weights
+
+    def _make_partials(self, n_partials, dtype):
+        cdef size_t i
+        self.run.n_partials = n_partials
+        for i in range(self.run.n_layers):
+            self.layers[i].gradient_at = self.run.partial_size
+            self.run.partial_size += (
+                self.layers[i].n_panels * self.layers[i].panel_rows * self.run.kernels.lanes
+                + n_vectors(&self.layers[i]) * self.layers[i].n_bias)
+        if n_partials:
+            self.run.partial_gradients = self._allocate(n_partials * self.run.partial_size, dtype)
+
+    def _make_workspace(self, capacity, n_partials, dtype, sparse, input_gradient):
+        cdef size_t i, lanes = self.run.kernels.lanes
+        cdef size_t n_row_blocks = in_units(self._most_rows, ROW_BLOCK)
+        cdef Layer *layer
+        capacity = in_units(capacity, lanes) * lanes
+        if n_partials:
+            self.run.partial_rows = capacity
+            self.run.thread_rows = capacity + ROW_PADDING
+            capacity = self.n_threads * self.run.thread_rows
+        self.run.stride = (capacity + 1) * lanes
+        self.workspace = []
+        for i in range(self.run.n_layers):
+            layer = &self.layers[i]
+            if i:
+                layer.inputs = self.layers[i - 1].outputs
+            elif not sparse:
+                count = in_units(layer.fan_in, lanes) * self.run.stride
+                layer.inputs = self._allocate(count, dtype)
+                if input_gradient:
+                    self.run.input_deltas = self._allocate(count, dtype)
+            count = capacity * layer.fan_out if layer.narrow else layer.n_panels * self.run.stride
+            layer.outputs = self._allocate(count, dtype)
+            outputs = self._kept[-1]
+            layer.deltas = layer.outputs
+            if i + 1 < self.run.n_layers:
+                layer.deltas = self._allocate(count, dtype)
+            self.workspace.append((outputs, self._kept[-1]))
+            if layer.residual or (i + 1 < self.run.n_layers and self.layers[i + 1].residual):
+                layer.upstream = self._allocate(count, dtype)
+            if layer.normalization != NO_NORMALIZATION:
+                layer.normalized = self._allocate(count, dtype)
+                layer.inverse = self._allocate(capacity, dtype)
+                layer.row_sums = self._allocate(n_row_blocks * 2 * layer.n_bias, dtype)
+            if layer.normalization == BATCH_NORMALIZATION:
+                layer.row_moments = self._allocate(n_row_blocks * 2 * layer.n_bias, dtype)
+                layer.moments = self._allocate(self.n_threads * 2 * layer.n_bias, dtype)
+                layer.sums = self._allocate(self.n_threads * 2 * layer.n_bias, dtype)
+        self.run.row_losses = <double *>self._allocate(
+            in_units(self._most_rows, self.run.kernels.mr), np.float64)
+        self.run.row_block_weights = <double *>self._allocate(
+            n_row_blocks * self.run.n_layers, np.float64)
+
+    def _cut_blocks(self, sparse):
+        """Cuts the weights into blocks, by the network's shape alone: sums over blocks must not
+        depend on the number of threads."""
+        cdef const fastmlp_kernels *k = self.run.kernels
+        cdef Layer *layer
+        cdef size_t i
+        blocks = []
+        for i in range(self.run.n_layers):
+            layer = &self.layers[i]
+            if layer.frozen:
+                continue
+            # a tile's panels wide; but one panel, and longer, where no tile is taken
+            no_tile = self.run.n_partials or (i == 0 and sparse)
+            n_panels = 1 if no_tile else k.nr
+            n_rows = 4 * WEIGHT_BLOCK if self.run.n_partials else WEIGHT_BLOCK
+            if layer.narrow or (i == 0 and sparse):
+                n_rows = layer.panel_rows
+            for panel in range(0, layer.n_panels, n_panels):
+                for row in range(0, layer.panel_rows, n_rows):
+                    blocks.append((i, panel, min(n_panels, layer.n_panels - panel), row,
+                                   min(n_rows, layer.panel_rows - row)))
+        self.blocks = <Block *>malloc(len(blocks) * sizeof(Block))
+        if self.blocks is NULL:
+            raise MemoryError
+        cost = 0
+        for i, (layer_index, panel, n_panels, row, n_rows) in enumerate(blocks):
+            self.blocks[i].layer = layer_index
+            self.blocks[i].panel, self.blocks[i].n_panels = panel, n_panels
+            self.blocks[i].row, self.blocks[i].n_rows = row, n_rows
+            self.blocks[i].middle = cost + n_panels * n_rows / 2
+            cost += n_panels * n_rows
+        self.run.blocks, self.run.n_blocks, self.run.cost = self.blocks, len(blocks), cost
+        self.run.squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+        self.run.gradient_squares = <double *>self._allocate(self.run.n_blocks, np.float64)
+
+    def _make_ranges(self):
+        size = self.n_threads * sizeof(WorkRange)
+        self.run.row_ranges = <WorkRange *>self._allocate(size, np.uint8)
+        self.run.block_ranges = <WorkRange *>self._allocate(size, np.uint8)
+        self.run.spare_ranges = <WorkRange *>self._allocate(size, np.uint8)
+
+    def _scratch(self, sparse):
+        """Reals that a thread needs: mr rows of outputs in columns, or a block's gradient."""
+        cdef const fastmlp_kernels *k = self.run.kernels
+        cdef size_t i
+        most = (1 if self.run.fused_output else 2) * columns_bytes(&self.run) // k.real_size
+        for i in range(self.run.n_blocks):
+            rows = self.blocks[i].n_rows + 3  # of the block, its bias, scale and shift
+            if self.layers[self.blocks[i].layer].gradient is NULL:
+                most = max(most, self.blocks[i].n_panels * rows * k.lanes
+                           + self.layers[self.blocks[i].layer].n_bias)
+        return most
+
+    def _check(self, Dataset dataset):
+        if <size_t>dataset.n_features != self.layers[0].fan_in:
+            raise ValueError(f"X has {dataset.n_features} features, but the network expects "
+                             f"{self.layers[0].fan_in}")
+        if dataset.sparse != (self.layers[0].inputs is NULL):
+            raise ValueError("this network was laid out for the other kind of X, sparse or dense")
+        self._check_targets(dataset)
+
+    def _check_targets(self, Dataset dataset):
+        cdef Layer *last = &self.layers[self.run.n_layers - 1]
+        y, targets = dataset.y, TARGETS[LOSSES[self.run.loss]]
+        if targets == "classes":
+            fits = y is not None and y.ndim == 1 and <size_t>dataset.largest_class < last.fan_out
+        else:
+            dtype = np.float64 if self.run.kernels.real_size == 8 else np.float32
+            fits = (y is not None and y.dtype == (np.uint8 if targets == "labels" else dtype)
+                    and y.shape == (dataset.n_samples, last.fan_out))
+        if not fits:
+            raise ValueError("y is not what this network's loss and outputs take")
+
+    cdef int _set_up(
+        self, Dataset dataset, size_t n_epochs, size_t n_rows, size_t batch_size, double alpha,
+        step,
+    ) except -1:
+        """Sets what a pass asks for, except its rows, their weights, and where its losses go."""
+        cdef size_t lanes = self.run.kernels.lanes, n
+        self.run.n_rows, self.run.batch_size = n_rows, batch_size
+        self.run.n_batches = in_units(n_rows, batch_size)
+        n = self.run.micro_batches_per_batch = in_units(batch_size, self._most_rows)
+        self.run.micro_batch_rows = least(
+            in_units(in_units(batch_size, n), lanes) * lanes, self._most_rows)
+        if not self.run.n_partials and self.layers[0].gradient is NULL and n > 1:
+            raise ValueError("batches beyond the workspace need gradient arrays")
+        self.run.samples = dataset.samples
+        self.run.dropped = NULL
+        if dataset.sparse and self.run.input_dropout.threshold:
+            values = dataset.kept[0]
+            if self._dropped is None or self._dropped.nbytes != values.nbytes:
+                self._dropped = np.empty_like(values)
+            self.run.dropped = address(self._dropped)
+        self._read_settings(alpha, n_epochs * self.run.n_batches, **step)
+
+    def _read_settings(
+        self, alpha, n_steps, *, learning_rate=0.0, t=0, momentum=0.0, nesterov=False, beta_1=0.0,
+        beta_2=0.0, epsilon=0.0, weight_decay=0.0, l1_ratio=0.0, clip_norm=None, clip_value=None,
+        max_norm=None, ema=False,
+    ):
+        cdef const double[::1] rates
+        self.run.settings = {
+            "alpha": alpha, "l1_ratio": l1_ratio, "weight_decay": weight_decay,
+            "momentum": momentum, "nesterov": nesterov, "beta_1": beta_1, "beta_2": beta_2,
+            "epsilon": epsilon, "scheduled": isinstance(learning_rate, np.ndarray),
+        }
+        self.run.n_steps = self.run.first_step = t
+        if isinstance(learning_rate, np.ndarray):
+            rates = learning_rate
+            if len(rates) < n_steps:
+                raise ValueError("every step needs a learning rate")
+            self.run.rates, self.run.rate_stride = &rates[0], 1
+        else:
+            self._rate = learning_rate
+            self.run.rates, self.run.rate_stride = &self._rate, 0
+        self.run.clip_norm = INFINITY if clip_norm is None else clip_norm
+        self.run.clip_value = INFINITY if clip_value is None else clip_value
+        self.run.max_norm = INFINITY if max_norm is None else max_norm
+        self.run.average = ema
+        if ema and self.averaged is NULL:
+            raise ValueError("averages need arrays")
+        if clip_norm is not None and self.layers[0].gradient is NULL:
+            raise ValueError("clip_norm needs gradient arrays")
+
+    cdef double _work(self, Dataset dataset) except? -1:
+        """Flops of a micro-batch."""
+        cdef double n = <double>self.n_parameters
+        if not dataset.sparse:
+            return 6.0 * n * <double>self.run.micro_batch_rows
+        return (6.0 * n * <double>self.run.n_rows
+                / <double>(self.run.n_batches * self.run.micro_batches_per_batch)
+                * density(dataset) + 20.0 * n)
+
+    cdef int _team(self, double work) noexcept:
+        """The largest team that is worth its threads."""
+        cdef int n_threads = team_size(
+            work, WORK_PER_THREAD, self.run.micro_batch_rows, self.run.kernels.mr, self.n_threads)
+        return min(n_threads, <int>self.run.n_partials) if self.run.n_partials else n_threads
+
+    cdef int _set_rows(self, Dataset dataset, orders, size_t batch_size, batch_weights) except -1:
+        """Sets the rows of the pass, (n_epochs, n_rows), checked before."""
+        distinct = orders if orders.strides[0] else orders[:1]
+        self.run.order = <const intptr_t *>address(distinct)
+        self.run.order_stride = orders.shape[1] * (len(distinct) > 1)
+        self.run.batch_weights = NULL
+        if batch_weights is not None:
+            self.run.batch_weights = <const double *>address(batch_weights)
+
+    def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
+                   bint take_steps=True, double deadline=INFINITY, beside=()):
+        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
+        each, or of a single one the gradient only.
+
+        The engines `beside`, of networks of the same shape, make the same pass at the same time.
+
+        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, for each whole epoch, the
+        sum over batches of loss times rows; `rest` is that sum of the epoch left unfinished, and
+        its rows. After the deadline (perf_counter's) no batch begins except the first. Without
+        steps returns (sum of the weighted losses of all rows, sum of weights), and the layers'
+        gradient arrays hold the weighted sum. Raises KeyboardInterrupt between micro-batches; the parameters
+        are then those after the last whole step, and all networks have taken equally many.
+        """
+        cdef Engine engine
+        cdef size_t i, n_networks = 1 + len(beside)
+        engines = (self, *beside)
+        for engine in engines:
+            engine.steps_taken, engine.loss_sums, engine.rest = 0, [], (0.0, 0)
+            engine._check(dataset)
+            if (engine._most_rows != self._most_rows
+                    or engine.n_parameters != self.n_parameters):
+                raise ValueError("networks side by side must have the same shape")
+        distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
+        cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
+        row_numbers(dataset, distinct.reshape(-1))
+        cdef size_t n_epochs = len(orders), n_rows = checked.shape[1]
+        if n_epochs == 0 or n_rows == 0 or batch_size == 0:
+            raise ValueError("no rows, or empty batches")
+        batch_weights = None
+        if dataset.sample_weight is not None:
+            batch_weights = np.add.reduceat(
+                dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
+        cdef double[:, ::1] losses = np.zeros((n_networks, n_epochs))
+        cdef Run **runs = <Run **>malloc(n_networks * sizeof(Run *))
+        if runs is NULL:
+            raise MemoryError
+        try:
+            for i, engine in enumerate(engines):
+                engine._set_up(dataset, n_epochs, n_rows, batch_size, alpha, step)
+                engine._set_rows(dataset, orders, batch_size, batch_weights)
+                engine.run.take_steps, engine.run.losses = take_steps, &losses[i, 0]
+                runs[i] = &engine.run
+            self._run_slices(dataset, runs, n_networks, n_epochs, deadline, engines, losses)
+        finally:
+            free(runs)
+        if not take_steps:
+            weight = n_rows if dataset.sample_weight is None else np.sum(batch_weights)
+            return self.run.batch_loss, weight
+
+    cdef int _run_slices(
+        self, Dataset dataset, Run **runs, size_t n_networks, size_t n_epochs, double deadline,
+        tuple engines, double[:, ::1] losses,
+    ) except -1:
+        """Runs the pass in slices of some tens of milliseconds, with a look at signals and at the
+        deadline after each; notes what was done, also if it was interrupted."""
+        cdef size_t n = self.run.micro_batches_per_batch, per_epoch = self.run.n_batches * n
+        cdef size_t done = 0, end = n_epochs * per_epoch, stop, i
+        cdef double work = self._work(dataset), begin
+        cdef int n_threads = self._team(work)
+        # Each network is for a team, or, if they are as many as a team's threads, for one thread.
+        cdef int n_lone = <int>min(n_networks, <size_t>self.n_threads)
+        cdef bint side_by_side = 1 < n_networks and n_threads <= n_lone, by_team
+        if side_by_side:
+            n_threads = n_lone
+        cdef size_t at_once = <size_t>max(
+            1.0, FLOPS_AT_ONCE / max(work, WORK_OF_STEP) / n_networks)
+        cdef uint64_t before = self.run.n_steps
+        cdef Engine engine
+        if self.pace.worked == 0:
+            begin_pacing(&self.pace, work > LONG_STEP)
+        try:
+            while done < end:
+                by_team = choose_team(&self.pace, time.perf_counter(), end - done, n_threads)
+                stop = in_units(at_once, 8) if self.pace.trial or self.pace.worked == 0 else at_once
+                stop = least(end, done + stop)
+                begin = time.perf_counter()
+                with nogil:
+                    run_networks(
+                        runs, n_networks, done, stop, n_threads if by_team else 1, side_by_side)
+                at_once = note_slice(
+                    &self.pace, by_team, stop - done, begin, time.perf_counter(), at_once)
+                done = stop
+                PyErr_CheckSignals()
+                if time.perf_counter() > deadline:  # the batch under way is finished
+                    end = in_units(done, n) * n
+        finally:
+            stop = least(done % per_epoch // n * self.run.batch_size, self.run.n_rows)
+            for i, engine in enumerate(engines):
+                engine.steps_taken = engine.run.n_steps - before
+                engine.loss_sums = list(losses[i, :done // per_epoch])
+                if stop:
+                    engine.rest = losses[i, done // per_epoch], stop
+                memset(&engine.run.samples, 0, sizeof(Samples))
+
+    def gradient(self, Dataset dataset, order, size_t batch_size, *, t=0,
+                 bint update_statistics=False, input_gradient=None):
+        """Leaves the gradient over the rows `order`, as the weighted sum over the rows, in the
+        layers' gradient arrays.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        order : ndarray of shape (n_rows,), dtype intp
+        batch_size : int
+            Rows of a whole batch, at least n_rows: sums are taken in its order.
+        t : int
+            Steps taken before, for dropout.
+        update_statistics : bool
+            Whether batch normalization's running statistics follow the batch.
+        input_gradient : ndarray of shape (n_rows, n_features) or None
+            Written to: the derivatives by the inputs. Of the network's type, C-contiguous.
+
+        Returns
+        -------
+        loss, weight : float
+            Sums of the weighted losses and of the weights.
+        """
+        cdef size_t n_features = self.layers[0].fan_in
+        if batch_size < <size_t>len(order):
+            raise ValueError("the rows must be of one batch")
+        if input_gradient is not None:
+            if self.run.input_deltas is NULL:
+                raise ValueError("this engine carries no deltas to the inputs")
+            if (not input_gradient.flags.c_contiguous
+                    or input_gradient.itemsize != <Py_ssize_t>self.run.kernels.real_size
+                    or input_gradient.shape != (len(order), n_features)):
+                raise ValueError(
+                    "input_gradient must be (n_rows, n_features) of the network's type")
+            self.run.input_gradient = address(input_gradient)
+        elif self.run.input_deltas is not NULL:
+            raise ValueError("this engine needs an array for the derivatives by the inputs")
+        self.run.update_statistics = update_statistics
+        try:
+            return self.train_pass(
+                dataset, order[np.newaxis], batch_size, alpha=0.0, step={"t": t}, take_steps=False)
+        finally:
+            self.run.update_statistics = False
+
+    def apply_step(self, Dataset dataset, size_t batch_size, *, double weight, double alpha, step):
+        """The optimizer's step by the sum in the layers' gradient arrays, of a batch whose weights
+        sum to `weight`. Returns the penalty before the step; the loss is (loss + penalty) / weight.
+        The data set says only how the work is laid out."""
+        cdef int n_threads
+        if self.layers[0].gradient is NULL:
+            raise ValueError("apply_step needs gradient arrays")
+        if not weight > 0:
+            raise ValueError(f"the weights of a batch must sum to more than 0, got {weight}")
+        self._set_up(dataset, 1, batch_size, batch_size, alpha, step)
+        n_threads = self._team(self._work(dataset))
+        self.run.step_weight = weight
+        with nogil:
+            step_team(&self.run, n_threads)
+        self.run.n_steps += 1
+        memset(&self.run.samples, 0, sizeof(Samples))
+        return penalty_of(&self.run)
+
+    def start_clocks(self):
+        """Makes `train_pass` measure, from now on, what each thread's time goes into.
+
+        Returns
+        -------
+        ndarray of shape (n_threads, n_phases)
+            Seconds by the names of ``PHASES``; grows while passes run.
+        """
+        self._clocks = np.zeros((self.n_threads, N_CLOCK))
+        self.run.clocks = <double *>address(self._clocks)
+        return self._clocks[:, 1:]
+
+    def predict(self, Dataset dataset, order, bint averaged=False):
+        """Outputs (n_rows, n_outputs) of the rows `order`, by the averages of the weights if
+        `averaged`."""
+        cdef Run run = self.run
+        if averaged:
+            run.layers = self.averaged
+        outputs, _ = predict_samples(&run, dataset, order, self.n_threads)
+        return outputs
+
+    def evaluate(self, Dataset dataset, order, bint averaged=False):
+        """Sum of the weighted losses of the rows `order`, and their outputs; see `predict`."""
+        self._check_targets(dataset)
+        cdef Run run = self.run
+        if averaged:
+            run.layers = self.averaged
+        cdef double[::1] losses = np.zeros(in_units(len(order), self.run.kernels.mr))
+        cdef double total = 0
+        cdef size_t i
+        outputs, _ = predict_samples(
+            &run, dataset, order, self.n_threads, np.asarray(losses))
+        for i in range(<size_t>len(losses)):
+            total += losses[i]
+        return total, outputs
