@@ -475,8 +475,9 @@ cdef class Engine:
         sum over batches of loss times rows; `rest` is that sum of the epoch left unfinished, and
         its rows. After the deadline (perf_counter's) no batch begins except the first. Without
         steps returns (sum of the weighted losses of all rows, sum of weights), and the layers'
-        gradient arrays hold the weighted sum. Raises KeyboardInterrupt between micro-batches; the parameters
-        are then those after the last whole step, and all networks have taken equally many.
+        gradient arrays hold the weighted sum. Raises KeyboardInterrupt between micro-batches; the
+        parameters are then those after the last whole step, and all networks have taken equally
+        many.
         """
         cdef Engine engine
         cdef size_t i, n_networks = 1 + len(beside)
