@@ -18,7 +18,7 @@ FLOORS = [
     *("_history", "_optimizer", "_initialization", "_network", "_architecture", "_core", "csrc"),
 ]
 CORE = [
-    *("__init__", "engine", "prediction", "passes", "pacing", "updates", "gradients"),
+    *("__init__", "engine", "prediction", "teams", "passes", "pacing", "updates", "gradients"),
     *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
     "team",
 ]

@@ -5,7 +5,6 @@ import time
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport intptr_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -17,12 +16,12 @@ from fastmlp._core.kernels cimport (
 )
 from fastmlp._core.network cimport (
     BATCH_NORMALIZATION, N_CLOCK, NO_NORMALIZATION, ROW_BLOCK, ROW_PADDING, WEIGHT_BLOCK, Block,
-    Layer, Run, WorkRange, boundary, columns_bytes, in_units, least, n_vectors,
+    Layer, Run, WorkRange, columns_bytes, in_units, least, n_vectors,
 )
 from fastmlp._core.pacing cimport Pace, begin_pacing, choose_team, note_slice
-from fastmlp._core.passes cimport pass_micro_batches, penalty_of, step_by_gradient
+from fastmlp._core.passes cimport penalty_of
 from fastmlp._core.prediction cimport WORK_PER_THREAD, predict_samples, set_form, team_size
-from fastmlp._core.team cimport fastmlp_await, fastmlp_claim, fastmlp_count, fastmlp_team_size
+from fastmlp._core.teams cimport run_networks, step_team
 
 from fastmlp._core.kernels import (
     LOSSES, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, TARGETS, aligned_zeros,
@@ -33,65 +32,9 @@ PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")  # o
 cdef double LONG_STEP = 5e7         # flops of a step with which a team begins
 cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
 cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
-cdef size_t STAGES = 8              # of a slice, where threads take whole networks
 
 if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also where work is short
     LONG_STEP = 0
-
-
-cdef void run_team(Run *run, size_t begin, size_t end, int n_threads) noexcept nogil:
-    """Micro-batches begin..end of a pass, by a team of threads."""
-    # One thread needs no team, and must not make one: OpenMP hangs in a forked child.
-    if n_threads == 1:
-        pass_micro_batches(run, begin, end, 0, 1)
-        return
-    with parallel(num_threads=n_threads):
-        pass_micro_batches(run, begin, end, threadid(), fastmlp_team_size())
-
-
-cdef void step_team(Run *run, int n_threads) noexcept nogil:
-    """A step by the gradient in the layers' gradient arrays, by a team of threads."""
-    if n_threads == 1:
-        step_by_gradient(run, 0, 1)
-        return
-    with parallel(num_threads=n_threads):
-        step_by_gradient(run, threadid(), fastmlp_team_size())
-
-
-cdef void pass_stages(
-    Run **runs, size_t n_networks, size_t begin, size_t end, size_t n_stages, size_t *next_stage,
-) noexcept nogil:
-    """What one thread does with networks that it has to itself: the next stage of a slice of each
-    in turn, so that all networks advance alike whichever thread is free."""
-    cdef size_t i, stage, n = end - begin
-    cdef Run *run
-    while True:
-        i = fastmlp_claim(next_stage)
-        if i >= n_networks * n_stages:
-            break
-        run, stage = runs[i % n_networks], i // n_networks
-        fastmlp_await(&run.stages, <unsigned>stage)  # another thread may still be at the last
-        pass_micro_batches(
-            run, begin + boundary(n, 1, stage, n_stages),
-            begin + boundary(n, 1, stage + 1, n_stages), 0, 1)
-        fastmlp_count(&run.stages, <unsigned>stage + 1)
-
-
-cdef void run_networks(
-    Run **runs,                 # (n_networks)
-    size_t n_networks, size_t begin, size_t end, int n_threads, bint side_by_side,
-) noexcept nogil:
-    """Micro-batches begin..end of each network's pass: one network after the other with the team,
-    or side by side, each thread with a network of its own."""
-    cdef size_t i, n_stages = least(end - begin, STAGES), next_stage = 0
-    if not side_by_side or n_threads == 1:
-        for i in range(n_networks):
-            run_team(runs[i], begin, end, n_threads)
-        return
-    for i in range(n_networks):
-        runs[i].stages = 0
-    with parallel(num_threads=n_threads):
-        pass_stages(runs, n_networks, begin, end, n_stages, &next_stage)
 
 
 cdef int set_dropout(

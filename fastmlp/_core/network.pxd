@@ -12,6 +12,7 @@ cdef enum:
     ROW_BLOCK = 64          # rows carried through all layers at a time, while they lie in cache
     ROW_PADDING = 64        # rows between two threads' rows in a panel, against prefetching across
     WEIGHT_BLOCK = 16       # rows of a panel in a block of weights, a multiple of every V
+    STAGES = 8              # of a slice, where threads take whole networks
     NO_NORMALIZATION = 0
     BATCH_NORMALIZATION = 1
     LAYER_NORMALIZATION = 2

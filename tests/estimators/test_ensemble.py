@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset
 from sklearn.base import clone
 
 from fastmlp import _network
+from fastmlp._core import Dataset
 from fastmlp._network import members, stacked
 from reference.build import new_ensemble, new_network
 from reference.problems import CONTAINERS, KINDS, bits, ours, problem, sample_weights

@@ -4,8 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
-from fastmlp._core import OPTIMIZERS
 
+from fastmlp._core import OPTIMIZERS
 from reference.problems import CONTAINERS, KINDS, bits, ours, problem
 
 

@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset
 from scipy import sparse
 
 from fastmlp import _core
+from fastmlp._core import Dataset
 from fastmlp._losses import POSITIVE
 from reference import losses
 from reference.build import new_network

@@ -3,9 +3,9 @@ weights or by shares of rows. Each against NumPy, and with the same bits for eve
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset
 
 from fastmlp import _network
+from fastmlp._core import Dataset
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.trajectories import relative_difference

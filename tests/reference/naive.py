@@ -7,9 +7,10 @@ their speed. Every formula is written as in the papers and in scikit-learn, ever
 from itertools import chain, pairwise
 
 import numpy as np
-from fastmlp._core import OUT_ACTIVATIONS
 from scipy.sparse import issparse
 from scipy.special import expit, ndtr
+
+from fastmlp._core import OUT_ACTIVATIONS
 
 
 def _softmax(z):

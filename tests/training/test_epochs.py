@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from fastmlp._core import Dataset, shuffle
 
 from fastmlp import _network
+from fastmlp._core import Dataset, shuffle
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, problem, sample_weights
 

@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from fastmlp._core import Dataset
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPRegressor, _network, _training
+from fastmlp._core import Dataset
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, outputs, problem, sample_weights
 
