@@ -36,8 +36,9 @@ cdef inline void delta_rows(const Run *run, size_t l, size_t at, size_t m) noexc
 cdef inline void normalize_deltas(
     const Run *run, size_t l, size_t at, size_t m, bint add, char *sums, size_t shift_at,
 ) noexcept nogil:
-    """The gradients of a normalized layer's scale and shift over m rows, in `sums` and shift_at
-    reals later; and, of layer normalization, the deltas carried through it."""
+    """Sums the gradients of a normalized layer's scale and shift over m rows, in `sums` and
+    shift_at reals later. Carries the deltas through layer normalization, but not through batch
+    normalization, which needs the sums over the whole batch."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[l]
     cdef size_t here = at * k.lanes * k.real_size

@@ -64,7 +64,7 @@ cdef inline void batch_normalized_forward(
             multiply_rows(run, l, rows, row, m)
             if takes_moments(run, l):
                 run.row_block_weights[l * blocks.n_blocks + block] = k.moments(
-                    m, layer.n_panels, rows, run.samples.weights,
+                    m, layer.n_panels, rows, run.samples.sample_weight,
                     layer.outputs + row * k.lanes * k.real_size, run.stride,
                     layer.row_moments + block * size)
             elif l + 1 == run.n_layers:
@@ -117,7 +117,7 @@ cdef inline void batch_normalized_backward(Run *run, const RowBlocks *blocks) no
             normalized = layer.normalized + row * k.lanes * real
             deltas = layer.deltas + row * k.lanes * real
             k.normalize_delta(
-                m, layer.n_panels, blocks.order + row, run.samples.weights, blocks.weight,
+                m, layer.n_panels, blocks.order + row, run.samples.sample_weight, blocks.weight,
                 normalized, layer.moments + <size_t>blocks.thread * size + layer.n_bias * real,
                 scale_of(run, layer), sums, deltas, run.stride)
         fastmlp_lap(blocks.clock, DELTA)

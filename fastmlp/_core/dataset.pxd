@@ -9,8 +9,8 @@ cdef struct Samples:
     const char *x                       # IN  dense: (n_samples, n_features) by byte strides
     ptrdiff_t row_stride, column_stride
     fastmlp_csr csr                     # IN  sparse
-    const void *y                       # IN  as the loss's kernel wants it
-    const double *weights               # IN  (n_samples) or NULL
+    const void *y                       # IN  as the loss's kernel takes it
+    const double *sample_weight         # IN  (n_samples) or NULL
 
 
 cdef class Dataset:

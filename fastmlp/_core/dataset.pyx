@@ -1,4 +1,4 @@
-# Data sets as the loops read them, and the order in which they are read.
+# Data sets as the loops read them, and the order of their rows.
 import numpy as np
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -11,15 +11,15 @@ from fastmlp._core.kernels import SOURCE_INDEX, SOURCES
 
 
 cdef class Dataset:
-    """Samples as they lie in memory: nothing is copied, whatever their type and strides.
+    """Samples as they lie in memory. Nothing is copied, for any supported type and strides.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features) of a type in ``SOURCES``, or CSR matrix
         with float32 or float64 data and int32 or int64 indices
     y : None or ndarray, C-contiguous
-        What the loss takes, by ``TARGETS``: classes are int32 (n_samples,), labels uint8
-        (n_samples, n_outputs), reals of the network's type (n_samples, n_outputs).
+        Targets of the kind that the loss takes (``TARGETS``): classes are int32 (n_samples,),
+        labels uint8 (n_samples, n_outputs), reals of the network's type (n_samples, n_outputs).
     sample_weight : None or float64 ndarray of shape (n_samples,), C-contiguous
 
     Raises
@@ -54,7 +54,7 @@ cdef class Dataset:
             if (sample_weight.dtype != np.float64 or sample_weight.shape != (self.n_samples,)
                     or not sample_weight.flags.c_contiguous):
                 raise ValueError("sample_weight must be a C-contiguous float64 (n_samples,) array")
-            self.samples.weights = <const double *>address(sample_weight)
+            self.samples.sample_weight = <const double *>address(sample_weight)
 
     def _read_csr(self, X):
         if getattr(X, "format", None) != "csr":
@@ -95,14 +95,14 @@ cdef const intptr_t *row_numbers(Dataset dataset, order) except? NULL:
     cdef const intptr_t *rows = <const intptr_t *>address(order)
     cdef size_t largest = 0, n_rows = len(order), i
     for i in range(n_rows):
-        largest = max(largest, <size_t>rows[i])  # a negative one is larger than all
+        largest = max(largest, <size_t>rows[i])  # a negative number becomes a very large one
     if n_rows and largest >= <size_t>dataset.n_samples:
         raise ValueError("order names rows that X lacks")
     return rows
 
 
-# NumPy's random bits: the public struct of numpy/random/bitgen.h, that every BitGenerator's capsule
-# holds.
+# NumPy's random bits: the public struct of numpy/random/bitgen.h, which the capsule of every
+# BitGenerator holds.
 ctypedef struct bitgen_t:
     void *state
     uint64_t (*next_uint64)(void *state) noexcept nogil
@@ -137,7 +137,8 @@ cdef void shuffle_rows(bitgen_t *bits, intptr_t *rows, size_t n) noexcept nogil:
 
 
 def shuffle(random_state, order, orders):
-    """What `random_state.shuffle` makes of `order`, and again of that, once for each of `orders`.
+    """Shuffles as `random_state.shuffle` does: `order` into the first of `orders`, and each of them
+    into the next.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-# The engine: the loops over one network's arrays, run by a team of threads.
+# The engine: the loops over one network's arrays.
 import os
 import time
 
@@ -91,10 +91,8 @@ cdef class Engine:
     cdef Block *blocks
     cdef double _rate
     cdef object _kept                   # arrays that the structs above point to
-    cdef readonly list workspace
-    cdef readonly size_t n_parameters
-    cdef readonly size_t steps_taken
-    cdef readonly list loss_sums
+    cdef readonly list workspace, loss_sums
+    cdef readonly size_t n_parameters, steps_taken
     cdef readonly tuple rest
     cdef size_t _most_rows
     cdef Pace pace
@@ -116,8 +114,8 @@ cdef class Engine:
         self.n_threads, self._most_rows = n_threads, micro_batch_rows
         self._set_layers(layers)
         for i, rate in enumerate(architecture.dropout):
-            set_dropout(&self.run.input_dropout if i == 0 else &self.layers[i - 1].dropout, rate, i,
-                        seed)
+            set_dropout(
+                &self.layers[i - 1].dropout if i else &self.run.input_dropout, rate, i, seed)
         set_form(self.layers, self.run.n_layers, self.run.normalization, architecture)
         if input_gradient:
             self.run.lowest_delta = 0
@@ -126,8 +124,8 @@ cdef class Engine:
         self._cut_blocks(sparse)
         self._make_ranges()
         self._add_averaged()
-        self.run.scratch_bytes = self._scratch(sparse) * self.run.kernels.real_size
-        self.run.scratch_bytes = (self.run.scratch_bytes + 127) // 64 * 64
+        cdef size_t scratch = self._scratch(sparse) * self.run.kernels.real_size
+        self.run.scratch_bytes = (scratch + 127) // 64 * 64
         self.run.scratch = self._allocate(n_threads * self.run.scratch_bytes, np.uint8)
 
     def __dealloc__(self):
@@ -595,8 +593,7 @@ cdef class Engine:
         cdef double[::1] losses = np.zeros(in_units(len(order), self.run.kernels.mr))
         cdef double total = 0
         cdef size_t i
-        outputs, _ = predict_samples(
-            &run, dataset, order, self.n_threads, np.asarray(losses))
+        outputs, _ = predict_samples(&run, dataset, order, self.n_threads, np.asarray(losses))
         for i in range(<size_t>len(losses)):
             total += losses[i]
         return total, outputs

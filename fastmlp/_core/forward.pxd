@@ -40,7 +40,7 @@ cdef inline void gather_rows(
 cdef inline void multiply_rows(
     const Run *run, size_t l, const intptr_t *rows, size_t at, size_t m,
 ) noexcept nogil:
-    """The product of m rows and layer l's weights; and relu, if that is all that follows it."""
+    """The product of m rows and layer l's weights, and relu if nothing else follows the product."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[l]
     cdef size_t vector = k.lanes * k.real_size, n
@@ -73,8 +73,8 @@ cdef inline void finish_rows(
     const Run *run, size_t l, const intptr_t *rows, size_t at, size_t m, uint64_t number,
     const char *moments,        # IN  (2, n_panels, V) the batch's, if it is normalized by them
 ) noexcept nogil:
-    """What layer l does after its product: normalization, activation, dropout, skip. The derivative
-    of activation and dropout is left where the deltas go, if the layer's factor is that."""
+    """What layer l does after its product: normalization, activation, dropout, skip. Leaves the
+    derivative of activation and dropout where the deltas will go, if the layer's factor is that."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[l]
     cdef size_t vector = k.lanes * k.real_size, panels = layer.n_panels * vector, p, first
@@ -145,14 +145,15 @@ cdef inline char *columns_of(const Run *run, size_t row, char *scratch, size_t *
 cdef inline double loss_of_rows(
     const Run *run, size_t m, char *z, size_t ldz, const intptr_t *rows, char *derivatives,
 ) noexcept nogil:
-    """The losses of m rows of pre-activations in columns, summed; z becomes their derivative.
-    derivatives (fan_out, mr) is used where the output activation is not the kernel's own."""
+    """Returns the sum of the losses of m rows of pre-activations z in columns; z becomes its
+    derivative. `derivatives` (fan_out, mr) is scratch, used if the loss's kernel does not apply the
+    output activation."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t fan_out = run.layers[run.n_layers - 1].fan_out
     if not run.fused_output:
         k.output_derivative[run.output](fan_out, z, ldz, derivatives)
     cdef double loss = k.loss[run.loss](
-        m, fan_out, z, ldz, run.samples.y, rows, run.samples.weights, &run.loss_settings)
+        m, fan_out, z, ldz, run.samples.y, rows, run.samples.sample_weight, &run.loss_settings)
     if not run.fused_output:
         k.multiply_derivatives(fan_out, z, ldz, derivatives)
     return loss

@@ -10,12 +10,12 @@ cdef void pack(
 
 
 cdef inline char *aligned(char *memory) noexcept:
-    # of a block of 64 bytes more
+    """The first multiple of 64 bytes in a block that is 64 bytes larger than needed."""
     return memory + (64 - <uintptr_t>memory % 64) % 64
 
 
 cdef inline char *reserve(char *memory, size_t *used, size_t size) noexcept:
-    """The next `size` bytes of memory, aligned; NULL to find out how many will be used."""
+    """Reserves the next `size` bytes of memory, aligned. With memory NULL, only counts them."""
     cdef size_t at = used[0]
     used[0] += in_units(size, 64) * 64
     return memory if memory is NULL else memory + at

@@ -8,7 +8,7 @@ from fastmlp._core.network cimport in_units, least
 
 
 cpdef bint is_narrow(size_t i, size_t n_layers, size_t fan_out, size_t lanes) noexcept:
-    """Whether layer i is an output layer of so few outputs that its weights lie along fan_in."""
+    """Whether layer i is an output layer with so few outputs that its weights lie along fan_in."""
     return 0 < i and i == n_layers - 1 and (fan_out == 1 or fan_out <= lanes // 4)
 
 
@@ -53,7 +53,8 @@ cdef const fastmlp_kernels *kernels_of_panels(matrix, panels) except NULL:
 
 
 def to_panels(matrix, panels):
-    """Copies matrix (k, n) into panels (ceil(n / V), k, V), whose last lanes stay as they are."""
+    """Copies matrix (k, n) into panels (ceil(n / V), k, V). Unused lanes of the last panel keep
+    their values."""
     cdef const fastmlp_kernels *k = kernels_of_panels(matrix, panels)
     matrix = matrix.astype(panels.dtype, copy=False)
     pack(address(matrix), matrix.strides[0], matrix.strides[1], matrix.shape[0], matrix.shape[1],

@@ -1,5 +1,5 @@
-# Predictions: one function makes all predictions of estimators, and its second half those of a
-# network in training.
+# Predictions: `predict` makes all predictions of estimators; a network in training shares its
+# second half, `predict_samples`.
 import os
 
 import numpy as np
@@ -27,11 +27,12 @@ from fastmlp._core.team cimport (
 
 from fastmlp._core.kernels import ACTIVATIONS, OUTPUTS
 
-NORMALIZATIONS = (None, "batch", "layer")  # by their numbers in network.pxd
+NORMALIZATIONS = (None, "batch", "layer")  # in the order of their numbers in network.pxd
 cdef object NDARRAY = np.ndarray
-cdef double PREDICTION_PER_THREAD = 1e7  # flops of a prediction: its team may find a core taken
+# flops of a prediction that are worth a thread: more than in training, as a team cannot be tried
+cdef double PREDICTION_PER_THREAD = 1e7
 cdef double PREDICT_AT_ONCE = 1e9   # flops of each thread between two looks at signals
-cdef Py_ssize_t IN_PLACE_ROWS = 256  # of more, weights are packed: 1024 wide it saves a tenth
+cdef Py_ssize_t IN_PLACE_ROWS = 256  # weights are packed for more: saves a tenth at 1024 wide
 
 if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also where work is short
     PREDICTION_PER_THREAD = WORK_PER_THREAD
@@ -93,13 +94,13 @@ cdef class Parameters:
     def __dealloc__(self):
         cdef size_t i
         for i in range(self.n_views):
-            PyBuffer_Release(&self.views[i])  # nothing where there is none
+            PyBuffer_Release(&self.views[i])  # does nothing to a view that was never taken
         PyMem_Free(self.views)
         PyMem_Free(self.layers)
         PyMem_Free(self.packed)
 
     cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1:
-        """Fills the layers. Packs the weights; with in_place, only where they cannot be read as
+        """Fills the layers. Packs the weights; with in_place, only those that cannot be read as
         they lie."""
         cdef size_t size = self._pack(k, in_place, sparse, NULL)
         PyMem_Free(self.packed)
@@ -171,8 +172,8 @@ cdef bint has_shape(const Py_buffer *view, Py_ssize_t n_rows, Py_ssize_t n_colum
 
 
 cdef int set_form(Layer *layers, size_t n_layers, int normalization, architecture) except -1:
-    """Gives each layer its activation, normalization, skip and factor of deltas. The last layer has
-    none: its activation is the loss's."""
+    """Sets each hidden layer's activation, normalization, skip and factor of deltas. The output
+    layer has none of them here, because the loss or the prediction applies its activation."""
     cdef size_t i
     cdef bint residual = architecture.residual
     cdef tuple activations = architecture.activations
@@ -199,7 +200,7 @@ cdef int set_form(Layer *layers, size_t n_layers, int normalization, architectur
 cdef int team_size(
     double work, double work_per_thread, size_t n_rows, size_t mr, int n_threads,
 ) noexcept:
-    # a thread for every so many flops: a smaller share costs more to hand out than to do
+    """A thread for every work_per_thread flops: less work costs more to hand out than to do."""
     cdef double most = min(work / work_per_thread, <double>in_units(n_rows, mr))
     return max(1, <int>min(<double>n_threads, most))
 
@@ -207,8 +208,8 @@ cdef int team_size(
 cdef size_t make_workspace(
     Run *run, const Run *network, int n_threads, bint sparse, char *memory,
 ) noexcept:
-    """Gives the run the network's layers with activations of their own, and scratch, in memory.
-    Returns its size, and with memory NULL does no more."""
+    """Lays out in memory the run's own copy of the network's layers, with arrays for their
+    activations, and scratch. Returns how many bytes that takes; with memory NULL does no more."""
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t used = 0, capacity = <size_t>n_threads * run.row_block, i, size
     cdef Layer layer = network.layers[network.n_layers - 1]
@@ -230,7 +231,7 @@ cdef size_t make_workspace(
 
 
 cdef void predict_rows(Run *run, size_t begin, size_t end, int thread) noexcept nogil:
-    """What one thread of a team predicts: outputs of the blocks of rows that it takes."""
+    """What one thread of a team does: predicts blocks of rows until none is left."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *last = &run.layers[run.n_layers - 1]
     cdef char *scratch = run.scratch + <size_t>thread * run.scratch_bytes
@@ -289,10 +290,10 @@ cdef void predict_team(Run *run, size_t begin, size_t end, int n_threads) noexce
 
 
 cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, losses=None):
-    """Outputs (n_rows, fan_out of the last layer) of the rows `order`, or of all where it is None;
-    and whether their inputs were finite. Into losses, unless None, go the sums of the weighted
-    losses of every mr rows. Of `network` the kernels, layers and functions are used,
-    so several threads may call this with one."""
+    """Outputs (n_rows, n_outputs) of the rows `order`, or of all rows if it is None, and whether
+    their inputs were finite. If losses is not None, it gets the sums of the weighted losses of
+    every mr rows. Only kernels, layers and functions of `network` are read, so several threads may call
+    this with one network."""
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t n_rows = dataset.n_samples, row = 0, i, end, at_once
     cdef size_t fan_out = network.layers[network.n_layers - 1].fan_out
@@ -316,7 +317,7 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
     n_threads = team_size(
         work * <double>n_rows, PREDICTION_PER_THREAD, n_rows, k.mr, n_threads)
     at_once = <size_t>max(<double>n_threads, n_threads * PREDICT_AT_ONCE / work / ROW_BLOCK)
-    at_once *= ROW_BLOCK  # as all blocks of rows begin at a multiple of mr
+    at_once *= ROW_BLOCK  # so that all blocks of rows begin at a multiple of mr
     run.samples, run.predictions, run.not_finite = dataset.samples, address(out), False
     run.row_block = least(ROW_BLOCK, in_units(in_units(n_rows, n_threads), k.lanes) * k.lanes)
     memory = <char *>PyMem_Calloc(make_workspace(&run, network, n_threads, dataset.sparse, NULL)
