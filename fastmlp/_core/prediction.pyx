@@ -292,8 +292,8 @@ cdef void predict_team(Run *run, size_t begin, size_t end, int n_threads) noexce
 cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, losses=None):
     """Outputs (n_rows, n_outputs) of the rows `order`, or of all rows if it is None, and whether
     their inputs were finite. If losses is not None, it gets the sums of the weighted losses of
-    every mr rows. Only kernels, layers and functions of `network` are read, so several threads may call
-    this with one network."""
+    every mr rows. Only kernels, layers and functions of `network` are read, so several threads may
+    call this with one network."""
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t n_rows = dataset.n_samples, row = 0, i, end, at_once
     cdef size_t fan_out = network.layers[network.n_layers - 1].fan_out
