@@ -16,7 +16,7 @@ cdef struct Samples:
 cdef class Dataset:
     cdef Samples samples
     cdef readonly object X, y, sample_weight
-    cdef object kept                    # a CSR matrix's arrays: data, indices, indptr
+    cdef readonly object kept           # a CSR matrix's arrays: data, indices, indptr
     cdef readonly Py_ssize_t n_samples, n_features, largest_class
 
 

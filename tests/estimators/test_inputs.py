@@ -117,7 +117,7 @@ def test_unaligned_parts_of_a_sparse_X(dtype):
         raw[:] = part
         setattr(X, name, raw)
     assert not any(part.flags.aligned for part in (X.data, X.indices, X.indptr))
-    assert all(part.flags.aligned for part in _core.Dataset(X)._kept)
+    assert all(part.flags.aligned for part in _core.Dataset(X).kept)
     assert bits(fitted("multiclass", X, y), X) == bits(fitted("multiclass", aligned, y), aligned)
 
 
