@@ -150,11 +150,12 @@ def shuffle(random_state, order, orders):
     """
     bit_generator = random_state._bit_generator
     cdef bitgen_t *bits = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-    cdef intptr_t[:, ::1] checked = orders
-    cdef size_t epoch, n_epochs = checked.shape[0], n_rows = checked.shape[1]
+    if orders.ndim != 2 or orders.dtype != np.intp or not orders.flags.carray:
+        raise ValueError("orders must be a C-contiguous, writable (n_epochs, n_rows) array of intp")
+    cdef size_t epoch, n_epochs = orders.shape[0], n_rows = orders.shape[1]
     if n_epochs == 0 or n_rows == 0:
         return
-    cdef intptr_t *rows = &checked[0, 0]
+    cdef intptr_t *rows = <intptr_t *>address(orders)
     if address(order) != <char *>rows:
         orders[0] = order
     with bit_generator.lock, nogil:

@@ -357,7 +357,6 @@ cdef class Engine:
         beta_2=0.0, epsilon=0.0, weight_decay=0.0, l1_ratio=0.0, clip_norm=None, clip_value=None,
         max_norm=None, ema=False,
     ):
-        cdef const double[::1] rates
         self.run.settings = {
             "alpha": alpha, "l1_ratio": l1_ratio, "weight_decay": weight_decay,
             "momentum": momentum, "nesterov": nesterov, "beta_1": beta_1, "beta_2": beta_2,
@@ -365,10 +364,10 @@ cdef class Engine:
         }
         self.run.n_steps = self.run.first_step = t
         if isinstance(learning_rate, np.ndarray):
-            rates = learning_rate
-            if len(rates) < n_steps:
-                raise ValueError("every step needs a learning rate")
-            self.run.rates, self.run.rate_stride = &rates[0], 1
+            if (learning_rate.dtype != np.float64 or not learning_rate.flags.c_contiguous
+                    or learning_rate.ndim != 1 or len(learning_rate) < n_steps):
+                raise ValueError("every step needs a learning rate, in a vector of float64")
+            self.run.rates, self.run.rate_stride = <const double *>address(learning_rate), 1
         else:
             self._rate = learning_rate
             self.run.rates, self.run.rate_stride = &self._rate, 0
@@ -430,16 +429,17 @@ cdef class Engine:
                     or engine.n_parameters != self.n_parameters):
                 raise ValueError("networks side by side must have the same shape")
         distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
-        cdef const intptr_t[:, ::1] checked = distinct  # what reshape need not copy
+        if orders.ndim != 2 or not distinct.flags.c_contiguous:
+            raise ValueError("orders must be a C-contiguous (n_epochs, n_rows) array")
         row_numbers(dataset, distinct.reshape(-1))
-        cdef size_t n_epochs = len(orders), n_rows = checked.shape[1]
+        cdef size_t n_epochs = len(orders), n_rows = orders.shape[1]
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
             raise ValueError("no rows, or empty batches")
         batch_weights = None
         if dataset.sample_weight is not None:
             batch_weights = np.add.reduceat(
                 dataset.sample_weight[orders], np.arange(0, n_rows, batch_size), axis=1)
-        cdef double[:, ::1] losses = np.zeros((n_networks, n_epochs))
+        losses = np.zeros((n_networks, n_epochs))
         cdef Run **runs = <Run **>malloc(n_networks * sizeof(Run *))
         if runs is NULL:
             raise MemoryError
@@ -447,7 +447,8 @@ cdef class Engine:
             for i, engine in enumerate(engines):
                 engine._set_up(dataset, n_epochs, n_rows, batch_size, alpha, step)
                 engine._set_rows(dataset, orders, batch_size, batch_weights)
-                engine.run.take_steps, engine.run.losses = take_steps, &losses[i, 0]
+                engine.run.take_steps = take_steps
+                engine.run.losses = <double *>address(losses) + i * n_epochs
                 runs[i] = &engine.run
             self._run_slices(dataset, runs, n_networks, n_epochs, deadline, engines, losses)
         finally:
@@ -458,7 +459,7 @@ cdef class Engine:
 
     cdef int _run_slices(
         self, Dataset dataset, Run **runs, size_t n_networks, size_t n_epochs, double deadline,
-        tuple engines, double[:, ::1] losses,
+        tuple engines, losses,
     ) except -1:
         """Runs the pass in slices of some tens of milliseconds, with a look at signals and at the
         deadline after each; notes what was done, also if it was interrupted."""
@@ -496,9 +497,9 @@ cdef class Engine:
             stop = least(done % per_epoch // n * self.run.batch_size, self.run.n_rows)
             for i, engine in enumerate(engines):
                 engine.steps_taken = engine.run.n_steps - before
-                engine.loss_sums = list(losses[i, :done // per_epoch])
+                engine.loss_sums = losses[i, :done // per_epoch].tolist()
                 if stop:
-                    engine.rest = losses[i, done // per_epoch], stop
+                    engine.rest = float(losses[i, done // per_epoch]), stop
                 memset(&engine.run.samples, 0, sizeof(Samples))
 
     def gradient(self, Dataset dataset, order, size_t batch_size, *, t=0,
@@ -590,10 +591,11 @@ cdef class Engine:
         cdef Run run = self.run
         if averaged:
             run.layers = self.averaged
-        cdef double[::1] losses = np.zeros(in_units(len(order), self.run.kernels.mr))
+        cdef size_t n = in_units(len(order), self.run.kernels.mr), i
+        losses = np.zeros(n)
+        outputs, _ = predict_samples(&run, dataset, order, self.n_threads, losses)
+        cdef double *sums = <double *>address(losses)
         cdef double total = 0
-        cdef size_t i
-        outputs, _ = predict_samples(&run, dataset, order, self.n_threads, np.asarray(losses))
-        for i in range(<size_t>len(losses)):
-            total += losses[i]
+        for i in range(n):
+            total += sums[i]
         return total, outputs
