@@ -8,11 +8,12 @@ may change.
 import functools
 import warnings
 from contextlib import contextmanager
+from dataclasses import fields
 from operator import index
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import (
@@ -22,13 +23,23 @@ from sklearn.utils.validation import (
 )
 
 from ._architecture import PARAMETERS, Architecture
-from ._checks import CONSTRAINTS, check_drawn, check_together, dropout_rates, frozen_layers
+from ._checks import (
+    CONSTRAINTS,
+    check_drawn,
+    check_together,
+    check_validation,
+    dropout_rates,
+    frozen_layers,
+)
 from ._core import ACTIVATIONS, OPTIMIZERS, OUT_ACTIVATIONS, Dataset, Parameters, predict
 from ._history import History, Monitor
 from ._initialization import initial_parameters
-from ._network import Ensemble, Network, effective_n_threads, members, stacked
+from ._network import Ensemble, Network, effective_n_threads, members, stacked, up_to
+from ._progress import TrainingRecord
+from ._scoring import Scorer
+from ._settings import Task, TrainingSettings
 from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
-from ._validation import Validation, check, split
+from ._validation import Validation, split
 from ._version import __version__
 
 # How X is checked: what the engine reads as it lies stays so, whatever its order and
@@ -36,6 +47,16 @@ from ._version import __version__
 _INTEGERS = [kind + size for kind in "iu" for size in "1248"]
 _X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
 _X_CHECKS = {"accept_sparse": "csr", "dtype": _X_DTYPES}
+
+_SETTINGS = tuple(field.name for field in fields(TrainingSettings))
+# What a TrainingRecord holds -> the attribute of the estimator. Those that were not measured are
+# missing, except that after a stochastic training some are None.
+_RECORD = {field.name: f"{field.name}_" for field in fields(TrainingRecord)}
+_RECORD |= {name: f"_{name}" for name in ("no_improvement_count", "scored_by", "optimizer")}
+_NONE_IF_NOT_MEASURED = {
+    *("best_loss", "best_validation_score", "validation_scores", "validation_loss_curve"),
+    "scored_by",
+}
 
 
 @functools.lru_cache(maxsize=256)
@@ -172,118 +193,139 @@ class _BaseMLP(BaseEstimator):
     def _begin(
         self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
     ):
-        """All that comes before the training, and may be refused; returns what it works on."""
+        """All that comes before the training, and may be refused; returns the Task."""
         with _unchanged_on_error(self):
-            check(self, *held_out)
-            check_together(self)
+            check_validation(self, *held_out)
+            settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
+            check_together(self, settings.schedule)
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             given = X
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
             dtype, labels = self._computing_dtype(X, fresh), y
-            settings = self._check_loss()
+            loss_settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             sample_weight = self._weigh_classes(y, sample_weight)
-            units = [X.shape[1], *self._hidden_units(), n_outputs]
-            activations = self._activations(len(units) - 1)
-            architecture = Architecture(
-                units=units,
-                activations=activations[:-1],
-                out_activation=self._out_activation,
-                loss=self._training_loss,
-                loss_settings=settings,
-                normalization=self.normalization,
-                residual=self.residual,
-                dropout=dropout_rates(self, units),
-                dtype=dtype,
+            architecture, last_activation = self._new_architecture(
+                X.shape[1], n_outputs, loss_settings, dtype
             )
             self._random_state = check_random_state(self.random_state)
             if fresh:
-                drawn = [
-                    initial_parameters(
-                        architecture,
-                        self._random_state,
-                        self.init,
-                        self.init_scale,
-                        classes=getattr(self, "classes_", None),
-                        last_activation=activations[-1],
-                    )
-                    for _ in range(self.n_estimators)
-                ]
-                check_drawn(self, drawn)
-                parameters = stacked(drawn) if self.n_estimators > 1 else drawn[0]
+                parameters = self._draw_parameters(architecture, last_activation)
                 self._forget_training()
             else:
                 parameters = self._copy_parameters(architecture)
+            record = self._read_record()
 
-            stochastic = self.solver in OPTIMIZERS
             dataset = Dataset(X, y, sample_weight)
-            order, validation = np.arange(len(y), dtype=np.intp), None
+            order, validation, scorer = np.arange(len(y), dtype=np.intp), None, None
+            stochastic = self.solver in OPTIMIZERS
             if held_out[0] is not None:
-                validation = self._given_validation(*held_out, dtype, n_outputs)
+                validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
             elif stochastic and self.early_stopping and not incremental:
-                order, validation = self._split(dataset, given, labels)
+                strata = self._strata(labels)
+                order, rows = split(
+                    *(self.validation_fraction, self._random_state, dataset, given, labels, strata)
+                )
+                validation, scorer = self._validation(record, dataset, rows, given, labels)
             if sample_weight is not None and sample_weight[order].sum() == 0:
                 raise ValueError("The sample weights of the training set sum to zero.")
-            make = Network
-            if self.n_estimators > 1:
-                make = functools.partial(Ensemble, self.n_estimators)
-            seed = 0
-            if architecture.dropout:
-                seed = int.from_bytes(self._random_state.bytes(8), "little")
-            network = make(
-                architecture,
-                optimizer=self.solver if stochastic else None,
-                n_threads=effective_n_threads(self.n_threads),
-                seed=seed,
-                frozen_layers=frozen_layers(self, architecture.n_layers),
-                average=self.average_weights is not None,
-            )
-            network.set_parameters(*parameters)
+            network = self._new_network(architecture, parameters)
+            batch_size = self._batch_size(len(order))
             # all the memory that training will need, so that a lack of it is found here
-            batch_size = len(order)
-            if stochastic:
-                batch_size = clipped_batch_size(self.solver, self.batch_size, len(order))
-            if self.normalization == "batch" and batch_size == 1:
-                raise ValueError(
-                    "normalization='batch' needs batches of more than one sample, got"
-                    f" batch_size={self.batch_size!r} and n_samples={len(order)}."
-                )
             whole_gradient = not stochastic or self.clip_norm is not None
             network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
             self.n_layers_, self.n_outputs_ = len(architecture.units), n_outputs
             self.out_activation_ = architecture.out_activation
             self._set_parameters(parameters)
-            monitor = Monitor(self, dataset, order, network) if self.record else None
-            if monitor is not None:
+            monitor = None
+            if self.record:
+                monitor = Monitor(self.record, dataset, order, network)
                 monitor.measure(network)  # warns of what the first weights do: Adam soon hides it
-            if validation is not None and validation.scorer is not None:
-                validation.score()  # one that cannot work here is refused before training
-            history = History(self, validation, monitor)
-        return network, dataset, order, parameters, batch_size, history
+            if scorer is not None:
+                scorer()  # one that cannot work here is refused before training
+            history = History(record.history, validation, monitor)
+        return Task(settings, record, network, dataset, order, parameters, batch_size, history)
 
     def _fit(self, X, y, sample_weight, incremental=False, **given):
-        begun = self._begin(X, y, sample_weight, incremental, **given)
-        network, dataset, order, parameters, batch_size, history = begun
-
+        task = self._begin(X, y, sample_weight, incremental, **given)
         # From here on the training writes to the new arrays, and nothing is refused.
-        task = self, network, dataset
-        if self.solver in OPTIMIZERS:
-            fit_stochastic(
-                *task,
-                order,
-                parameters,
-                history,
-                batch_size=batch_size,
-                incremental=incremental,
-            )
-        else:
-            fit_lbfgs(*task, parameters, history)
-        if not all(np.isfinite(a).all() for arrays in parameters for a in arrays):
+        try:
+            if self.solver in OPTIMIZERS:
+                fit_stochastic(task, self._random_state, incremental=incremental)
+            else:
+                fit_lbfgs(task)
+        finally:
+            self._write_record(task.record)
+        if not all(np.isfinite(a).all() for arrays in task.parameters for a in arrays):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
                 " values and need to be preprocessed."
             )
         return self
+
+    def _new_architecture(self, n_features, n_outputs, loss_settings, dtype):
+        """The Architecture that the parameters ask for; and the activation by which the output
+        layer is drawn."""
+        units = [n_features, *self._hidden_units(), n_outputs]
+        *activations, last_activation = self._activations(len(units) - 1)
+        architecture = Architecture(
+            units=units,
+            activations=activations,
+            out_activation=self._out_activation,
+            loss=self._training_loss,
+            loss_settings=loss_settings,
+            normalization=self.normalization,
+            residual=self.residual,
+            dropout=dropout_rates(self, units),
+            dtype=dtype,
+        )
+        return architecture, last_activation
+
+    def _draw_parameters(self, architecture, last_activation):
+        """New weights, of each network in turn."""
+        drawn = [
+            initial_parameters(
+                architecture,
+                self._random_state,
+                self.init,
+                self.init_scale,
+                classes=getattr(self, "classes_", None),
+                last_activation=last_activation,
+            )
+            for _ in range(self.n_estimators)
+        ]
+        check_drawn(self, drawn)
+        return stacked(drawn) if self.n_estimators > 1 else drawn[0]
+
+    def _new_network(self, architecture, parameters):
+        """The Network or Ensemble to train, with its starting weights."""
+        make, seed = Network, 0
+        if self.n_estimators > 1:
+            make = functools.partial(Ensemble, self.n_estimators)
+        if architecture.dropout:
+            seed = int.from_bytes(self._random_state.bytes(8), "little")
+        network = make(
+            architecture,
+            optimizer=self.solver if self.solver in OPTIMIZERS else None,
+            n_threads=effective_n_threads(self.n_threads),
+            seed=seed,
+            frozen_layers=frozen_layers(self, architecture.n_layers),
+            average=self.average_weights is not None,
+        )
+        network.set_parameters(*parameters)
+        return network
+
+    def _batch_size(self, n_samples):
+        """Rows of a batch of these samples; all of them for L-BFGS."""
+        batch_size = n_samples
+        if self.solver in OPTIMIZERS:
+            batch_size = clipped_batch_size(self.solver, self.batch_size, n_samples)
+        if self.normalization == "batch" and batch_size == 1:
+            raise ValueError(
+                "normalization='batch' needs batches of more than one sample, got"
+                f" batch_size={self.batch_size!r} and n_samples={n_samples}."
+            )
+        return batch_size
 
     def _checked(self, X, y, sample_weight, reset):
         """X as the engine reads it, y in one or two dimensions, and the weights."""
@@ -421,8 +463,10 @@ class _BaseMLP(BaseEstimator):
         vars(self).update(zip(PARAMETERS, parameters, strict=False))
 
     @contextmanager
-    def _shown(self, network):
-        """The estimator with the weights that `network` has now."""
+    def _shown(self, network, record):
+        """The estimator as training has left it so far: the record, and the weights that `network`
+        has now."""
+        self._write_record(record)
         kept = self._parameter_lists()
         now = [[np.empty_like(a) for a in arrays] for arrays in kept]
         network.get_parameters(*now)
@@ -434,36 +478,61 @@ class _BaseMLP(BaseEstimator):
 
     def _forget_training(self):
         """Drop the record of earlier calls, which another solver may have left."""
-        for name in (
-            "loss_",
-            "best_loss_",
-            "loss_curve_",
-            "validation_scores_",
-            "best_validation_score_",
-            "validation_loss_curve_",
-            "best_iteration_",
-            "history_",
-            "_optimizer",
-            "_no_improvement_count",
-            "_scored_by",
-        ):
-            vars(self).pop(name, None)
+        for attribute in _RECORD.values():
+            vars(self).pop(attribute, None)
         self.n_iter_ = self.t_ = 0
 
-    def _split(self, dataset, X, labels):
-        """Rows to train on, and the Validation on the others."""
-        binary = isinstance(self, ClassifierMixin) and self._label_binarizer.y_type_ == "binary"
-        train, held_out = split(self, dataset, X, labels, binary)
-        weights = None if dataset.sample_weight is None else dataset.sample_weight[held_out]
-        return train, Validation(self, dataset, held_out, X, labels, weights)
+    def _read_record(self):
+        """The record of earlier calls, or a new one."""
+        held = vars(self)
+        found = {name: held[attribute] for name, attribute in _RECORD.items() if attribute in held}
+        found.setdefault("history", {"loss": []})
+        return TrainingRecord(**found)
 
-    def _given_validation(self, X, y, sample_weight, dtype, n_outputs):
-        """The Validation on a set that the user gave."""
+    def _write_record(self, record):
+        """Take the record over into the attributes."""
+        stochastic = record.loss_curve is not None
+        for name, attribute in _RECORD.items():
+            value = getattr(record, name)
+            if value is not None or (stochastic and name in _NONE_IF_NOT_MEASURED):
+                setattr(self, attribute, value)
+
+    def _strata(self, labels):
+        """The classes that keep their proportions in the validation set, or None."""
+        return None
+
+    def _validation(self, record, dataset, rows, X, labels):
+        """The Validation on rows of a dataset, and the Scorer that it calls, if any. `X` and
+        `labels` are the data as the user gave them."""
+        weights = None if dataset.sample_weight is None else dataset.sample_weight[rows]
+        scorer = None
+        if self.scoring == "loss":
+
+            def score(network, loss, outputs):
+                return -loss
+
+        elif self.scoring is None:
+            targets = dataset.y[rows]
+
+            def score(network, loss, outputs):
+                return self._validation_score(targets, outputs, weights)
+
+        else:
+            scorer = Scorer(self, X, labels, rows, weights)
+
+            def score(network, loss, outputs):
+                with self._shown(network, record):
+                    return scorer()
+
+        return Validation(dataset, rows, score), scorer
+
+    def _given_validation(self, X, y, sample_weight, record, dtype, n_outputs):
+        """The same on a set that the user gave."""
         given = X
         X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
-        y = self._encode_y_val(labels, dtype, n_outputs)
-        rows = np.arange(len(y), dtype=np.intp)
-        return Validation(self, Dataset(X, y, sample_weight), rows, given, labels, sample_weight)
+        dataset = Dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)
+        rows = np.arange(len(dataset), dtype=np.intp)
+        return self._validation(record, dataset, rows, given, labels)
 
     def _is_plain(self, X):
         """Whether X needs no check but that it is finite: scikit-learn's are slow."""
@@ -495,7 +564,7 @@ class _BaseMLP(BaseEstimator):
         """The same of a dataset, and whether it is finite in the computing type."""
         networks = self._fitted()
         if depth is not None:
-            networks = [self._cut(networks[0].architecture, depth)]
+            networks = [up_to(networks[0].architecture, self._parameter_lists(), depth)]
         # one row asks for no team, and to count the cores takes a while
         n_threads = 1 if len(dataset) == 1 else effective_n_threads(self.n_threads)
         output, finite = predict(dataset, networks[0], n_threads)
@@ -504,18 +573,6 @@ class _BaseMLP(BaseEstimator):
         if len(networks) > 1:
             output /= len(networks)
         return output, finite
-
-    def _cut(self, architecture, depth):
-        """The network up to its `depth`-th hidden layer, with an output layer that hands on what it
-        is given, in the same bits."""
-        width, dtype = architecture.units[depth], architecture.dtype
-        coefs, intercepts, *normalization = self._parameter_lists()
-        lists = (
-            [*coefs[:depth], np.eye(width, dtype=dtype)],
-            [*intercepts[:depth], np.zeros(width, dtype)],
-            *(arrays[:depth] for arrays in normalization),
-        )
-        return Parameters(architecture.up_to(depth), lists)
 
     def hidden_layer(self, X, layer=-1):
         """What the units of a hidden layer put out for the samples in X.

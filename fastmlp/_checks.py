@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -16,7 +17,7 @@ from sklearn.utils._param_validation import (
 from ._core import ACTIVATIONS, DECAYING, OPTIMIZERS
 from ._history import RECORDS
 from ._initialization import INITIALIZATIONS
-from ._optimizer import SCHEDULES, rate_factors
+from ._schedules import SCHEDULES
 
 # Name -> what it may be, as scikit-learn's validate_parameter_constraints takes it.
 CONSTRAINTS = {
@@ -85,11 +86,11 @@ CONSTRAINTS = {
 }
 
 
-def check_together(est):
+def check_together(est, schedule):
     """Refuse parameters that do not go together, whatever the data."""
     _check_record(est)
     _check_ensemble(est)
-    _check_solver(est)
+    _check_solver(est, schedule)
 
 
 def _check_record(est):
@@ -112,10 +113,10 @@ def _check_ensemble(est):
         )
 
 
-def _check_solver(est):
+def _check_solver(est, schedule):
     """Refuse settings that make no sense with the solver."""
     solver, asked = est.solver, set()
-    if callable(est.learning_rate) or est.learning_rate in SCHEDULES:
+    if schedule.has_end:
         asked.add("learning_rate")
     asked |= {name for name in ("l1_ratio", "warmup") if getattr(est, name) > 0}
     for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
@@ -146,7 +147,24 @@ def _check_solver(est):
             " statistics would not be those of the averaged weights."
         )
     if "learning_rate" in asked:
-        rate_factors(est, np.linspace(0, 1, 101))
+        schedule.factors(np.linspace(0, 1, 101))
+
+
+def check_validation(est, X_val, y_val, sample_weight_val):
+    """Refuse what makes no sense together, before any work is done."""
+    for name, value in (("y_val", y_val), ("sample_weight_val", sample_weight_val)):
+        if X_val is None and value is not None:
+            raise ValueError(f"{name} is provided, but X_val was not provided.")
+    if X_val is not None and y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if est.stratify_validation:
+        if not isinstance(est, ClassifierMixin):
+            raise ValueError("stratify_validation=True is for classifiers: there are no classes.")
+        if hasattr(est.validation_fraction, "split"):
+            raise ValueError(
+                "stratify_validation=True needs a validation_fraction that is a number: a splitter"
+                " decides by itself."
+            )
 
 
 def dropout_rates(est, layer_units):

@@ -321,6 +321,21 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
         return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
 
+    def _strata(self, labels):
+        stratify, binary = self.stratify_validation, self._label_binarizer.y_type_ == "binary"
+        if stratify and labels.ndim > 1:
+            raise ValueError(
+                "stratify_validation=True needs a single class for each sample, but y is"
+                " multilabel."
+            )
+        if stratify is None:
+            stratify = binary
+        if not stratify:
+            return None
+        if binary:  # strings, as the message about a class with too few members shows them
+            return np.array(["False", "True"])[(labels != self.classes_[0]).astype(np.intp)]
+        return labels
+
     @property
     def _threshold(self):
         """Outputs above it mean yes, of a binary y or a label."""

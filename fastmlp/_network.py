@@ -7,6 +7,7 @@ stale when a user or a pickle changes them.
 
 import functools
 import os
+from dataclasses import dataclass, field
 
 import numpy as np
 from joblib import cpu_count
@@ -97,7 +98,9 @@ class _Layer:
     outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
     """
 
-    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, averages=False):
+    def __init__(
+        self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, running_statistics=False
+    ):
         self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
         self.n_vectors = n_vectors  # the bias; with normalization scale and shift too
         self.lanes, self.dtype = lanes, dtype
@@ -105,9 +108,9 @@ class _Layer:
         self.shape = (-(-columns // lanes), rows, lanes)
         self.n_bias = -(-fan_out // lanes) * lanes
         self.parameters = self.new()
-        self.averages = None  # mean and variance, of batch normalization
-        if averages:
-            self.averages = _core.aligned_zeros(2 * self.n_bias, dtype)
+        self.running_statistics = None  # mean and variance, of batch normalization
+        if running_statistics:
+            self.running_statistics = _core.aligned_zeros(2 * self.n_bias, dtype)
         self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
 
     def new(self):
@@ -126,7 +129,7 @@ class _Layer:
         _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
         if len(vectors) > self.n_vectors:
-            places += [*self.averages.reshape(2, self.n_bias)]
+            places += [*self.running_statistics.reshape(2, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             place[: self.fan_out] = vector
         if flat is self.parameters and self.transposed is not None:
@@ -144,9 +147,29 @@ class _Layer:
         _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
         if len(vectors) > self.n_vectors:
-            places += [*self.averages.reshape(2, self.n_bias)]
+            places += [*self.running_statistics.reshape(2, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             vector[...] = place[: self.fan_out]
+
+
+@dataclass
+class Outcome:
+    """What a call of `train` has done.
+
+    Attributes
+    ----------
+    n_steps : int
+        Steps taken.
+    loss_sums : list of float
+        For each whole epoch the sum over batches of loss times rows. Batches whose weights sum to
+        zero take no step and add nothing.
+    rest : (float, int)
+        The same sum of an epoch that was left unfinished, and the rows of its batches.
+    """
+
+    n_steps: int = 0
+    loss_sums: list = field(default_factory=list)
+    rest: tuple = (0.0, 0)
 
 
 class Network:
@@ -168,15 +191,10 @@ class Network:
 
     Attributes
     ----------
-    n_steps : int
-        Steps taken by the last call of `train`, also if it was interrupted.
-    loss_sums : list of float
-        Of its whole epochs: sum over batches of loss times rows. Batches whose weights sum to zero
-        take no step and add nothing.
-    averaged : bool
+    has_averaged_weights : bool
         Whether there are averages. Then `get_parameters`, `predict` and `evaluate` are about them.
-    rest : (float, int)
-        The same sum of the epoch that it left unfinished, and the rows of its batches.
+    trained_layers : list of int
+        Layers that are not frozen, in order.
     """
 
     def __init__(
@@ -184,7 +202,6 @@ class Network:
     ):
         self.architecture, self.dtype = architecture, architecture.dtype
         self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
-        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
         self._lanes = _core.lanes(self.dtype)
         n_layers, normalization = architecture.n_layers, architecture.normalization
         self._layers = [
@@ -195,15 +212,16 @@ class Network:
                 lanes=self._lanes,
                 dtype=self.dtype,
                 n_vectors=3 if normalization and i + 1 < n_layers else 1,
-                averages=normalization == "batch" and i + 1 < n_layers,
+                running_statistics=normalization == "batch" and i + 1 < n_layers,
             )
             for i, (fan_in, fan_out) in enumerate(architecture.coef_shapes)
         ]
         slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
         self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
         self._frozen = [i in frozen_layers for i in range(n_layers)]
-        self._averages = [layer.new() if average else None for layer in self._layers]
-        self.averaged = False
+        self.trained_layers = [i for i in range(n_layers) if i not in frozen_layers]
+        self._averaged_weights = [layer.new() if average else None for layer in self._layers]
+        self.has_averaged_weights = False
         self._gradients = None
         self._engines = {}
 
@@ -260,28 +278,39 @@ class Network:
         """Copies the parameters out, into the arrays given: their averages where there are such,
         unless `averaged` is False."""
         self._check(parameters, self.architecture.parameter_shapes, writable=True)
-        averages = self._averages if averaged and self.averaged else [None] * len(self._layers)
-        for average, (layer, arrays) in zip(averages, self._by_layer(parameters), strict=True):
-            layer.store(layer.parameters if average is None else average, *arrays)
+        averaged = averaged and self.has_averaged_weights
+        for average, (layer, arrays) in zip(
+            self._averaged_weights, self._by_layer(parameters), strict=True
+        ):
+            layer.store(average if averaged else layer.parameters, *arrays)
 
-    def set_averages(self, *parameters):
+    def copy_parameters(self):
+        """The parameters as new arrays; see `get_parameters`."""
+        parameters = tuple(
+            [np.empty(shape, self.dtype) for shape in shapes]
+            for shapes in self.architecture.parameter_shapes
+        )
+        self.get_parameters(*parameters)
+        return parameters
+
+    def set_averaged_weights(self, *parameters):
         """Copies averages of the weights in; see `set_parameters`."""
         self._check(parameters, self.architecture.parameter_shapes)
         for average, (layer, arrays) in zip(
-            self._averages, self._by_layer(parameters), strict=True
+            self._averaged_weights, self._by_layer(parameters), strict=True
         ):
             layer.load(average, *arrays)
-        self.averaged = True
+        self.has_averaged_weights = True
 
     def average(self, share):
         """Lets the averages follow the weights: ``average += share * (weights - average)``. The
         first are the weights themselves."""
-        for layer, average in zip(self._layers, self._averages, strict=True):
-            if self.averaged:
+        for layer, average in zip(self._layers, self._averaged_weights, strict=True):
+            if self.has_averaged_weights:
                 average += self.dtype.type(share) * (layer.parameters - average)
             else:
                 average[...] = layer.parameters
-        self.averaged = True
+        self.has_averaged_weights = True
 
     def set_optimizer_state(self, slots):
         """Copies the optimizer's state in: for each slot a tuple of lists shaped like the trained
@@ -351,8 +380,8 @@ class Network:
                     "transposed": layer.transposed,
                     "state": [state[i] for state in self._states],
                     "gradient": self._gradients[i] if keep_gradient else None,
-                    "averages": layer.averages,
-                    "averaged": self._averages[i],
+                    "averages": layer.running_statistics,
+                    "averaged": self._averaged_weights[i],
                     "frozen": self._frozen[i],
                 }
                 for i, layer in enumerate(self._layers)
@@ -380,10 +409,8 @@ class Network:
         work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
         return max(1, int(CALL_WORK / work))
 
-    def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, beside=()):
+    def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, outcome=None):
         """Epochs over rows of the data set, a step after each batch.
-
-        Sets `n_steps`, `loss_sums` and `rest`.
 
         Parameters
         ----------
@@ -401,40 +428,21 @@ class Network:
             exponential moving averages of the weights.
         deadline : float
             The time, as `time.perf_counter` tells it, after which no step begins but the first.
-        beside : sequence of Network
-            Others of the same shape, trained on the same batches at the same time.
+        outcome : Outcome or None
+            Where to note what has been done, also if an exception ends the call.
+
+        Returns
+        -------
+        Outcome
+            `outcome`, or a new one.
 
         Raises
         ------
         KeyboardInterrupt
             Parameters and state are then those after the last whole step.
         """
-        orders = np.atleast_2d(orders)
-        batch_size = min(int(batch_size), orders.shape[1])
-        networks = self, *beside
-        for network in networks:
-            network.n_steps, network.loss_sums, network.rest = 0, [], (0.0, 0)
-            if step.get("ema") and not network.averaged:
-                network.average(1)
-        keep_gradient = step.get("clip_norm") is not None
-        engines = [
-            network._engine(dataset, batch_size, keep_gradient=keep_gradient)
-            for network in networks
-        ]
-        try:
-            engines[0].train_pass(
-                dataset,
-                orders,
-                batch_size,
-                alpha=alpha,
-                step=step,
-                deadline=deadline,
-                beside=engines[1:],
-            )
-        finally:
-            for network, engine in zip(networks, engines, strict=True):
-                network.n_steps, network.loss_sums = engine.steps_taken, engine.loss_sums
-                network.rest = engine.rest
+        settings = {"alpha": alpha, "step": step, "deadline": deadline, "outcome": outcome}
+        return train_together([self], dataset, orders, batch_size, **settings)
 
     def loss_and_gradient(self, dataset, alpha, gradient):
         """Loss of the whole data set, L2 penalty included, and its gradient: zero for layers that
@@ -524,7 +532,24 @@ class Network:
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
         engine = next(iter(self._engines.values()))  # all have one network
-        return engine.predict(dataset, rows, self.averaged)
+        return engine.predict(dataset, rows, self.has_averaged_weights)
+
+    def hidden_outputs(self, dataset):
+        """What each hidden layer puts out for a data set, computed as in a prediction.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, fan_out)
+        """
+        parameters = self.copy_parameters()
+        return [
+            _core.predict(dataset, up_to(self.architecture, parameters, depth), self.n_threads)[0]
+            for depth in range(1, self.architecture.n_layers)
+        ]
 
     def evaluate(self, dataset, rows):
         """Loss and outputs of the network as trained so far, as `predict` computes them.
@@ -544,9 +569,71 @@ class Network:
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
         engine = next(iter(self._engines.values()))
-        loss, outputs = engine.evaluate(dataset, rows, self.averaged)
+        loss, outputs = engine.evaluate(dataset, rows, self.has_averaged_weights)
         weights = dataset.sample_weight
         return loss / (len(rows) if weights is None else float(weights[rows].sum())), outputs
+
+
+def up_to(architecture, parameters, depth):
+    """A network up to its `depth`-th hidden layer, from 1, for predictions. Its output layer hands
+    on what it is given, in the same bits.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    parameters : tuple of lists of ndarray
+        Of the whole network.
+    depth : int
+
+    Returns
+    -------
+    _core.Parameters
+    """
+    width, dtype = architecture.units[depth], architecture.dtype
+    coefs, intercepts, *normalization = parameters
+    lists = (
+        [*coefs[:depth], np.eye(width, dtype=dtype)],
+        [*intercepts[:depth], np.zeros(width, dtype)],
+        *(arrays[:depth] for arrays in normalization),
+    )
+    return _core.Parameters(architecture.up_to(depth), lists)
+
+
+def train_together(
+    networks, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, outcome=None
+):
+    """Train networks of the same shape on the same batches at the same time.
+
+    Parameters are those of `Network.train`. The losses of the outcome are means over the networks.
+    """
+    outcome = Outcome() if outcome is None else outcome
+    orders = np.atleast_2d(orders)
+    batch_size = min(int(batch_size), orders.shape[1])
+    for network in networks:
+        if step.get("ema") and not network.has_averaged_weights:
+            network.average(1)
+    keep_gradient = step.get("clip_norm") is not None
+    engines = [
+        network._engine(dataset, batch_size, keep_gradient=keep_gradient) for network in networks
+    ]
+    first, *others = engines
+    try:
+        first.train_pass(
+            dataset,
+            orders,
+            batch_size,
+            alpha=alpha,
+            step=step,
+            deadline=deadline,
+            beside=others,
+        )
+    finally:
+        outcome.n_steps, outcome.loss_sums = first.steps_taken, first.loss_sums
+        outcome.rest = first.rest
+        if others:
+            outcome.loss_sums = np.mean([e.loss_sums for e in engines], axis=0).tolist()
+            outcome.rest = float(np.mean([e.rest[0] for e in engines])), first.rest[1]
+    return outcome
 
 
 def members(parameters):
@@ -593,7 +680,6 @@ class Ensemble:
         ]
         self.architecture = architecture
         self.dtype = self.networks[0].dtype
-        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
 
     def set_parameters(self, *parameters):
         for network, own in zip(self.networks, members(parameters), strict=True):
@@ -604,12 +690,12 @@ class Ensemble:
             network.get_parameters(*own, **which)
 
     @property
-    def averaged(self):
-        return self.networks[0].averaged
+    def has_averaged_weights(self):
+        return self.networks[0].has_averaged_weights
 
-    def set_averages(self, *parameters):
+    def set_averaged_weights(self, *parameters):
         for network, own in zip(self.networks, members(parameters), strict=True):
-            network.set_averages(*own)
+            network.set_averaged_weights(*own)
 
     def average(self, share):
         for network in self.networks:
@@ -631,14 +717,7 @@ class Ensemble:
         return self.networks[0].epochs_at_once(n_rows, batch_size)
 
     def train(self, dataset, orders, batch_size, **settings):
-        first, *others = self.networks
-        try:
-            first.train(dataset, orders, batch_size, beside=others, **settings)
-        finally:
-            self.n_steps = first.n_steps
-            sums = [network.loss_sums for network in self.networks]
-            self.loss_sums = np.mean(sums, axis=0).tolist()
-            self.rest = np.mean([network.rest[0] for network in self.networks]), first.rest[1]
+        return train_together(self.networks, dataset, orders, batch_size, **settings)
 
     def predict(self, dataset, rows):
         first, *others = self.networks

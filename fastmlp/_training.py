@@ -1,9 +1,7 @@
 """Training: epochs with their schedules and stopping rule, and the bridge to SciPy's L-BFGS-B.
 
-The functions here read the parameters of an estimator `est`, drive a Network, and keep the
-estimator's record (`n_iter_`, `loss_`, `loss_curve_`, ...) up to date while they run. Weights are
-handed over in `parameters`, a tuple of lists of arrays as Network.set_parameters takes them: the
-start on entry, the trained weights on return, also when Ctrl-C ended it.
+The functions here drive a Network by the settings of a Task, and keep its record up to date while
+they run. The task's `parameters` are the trained weights on return, also when Ctrl-C ended it.
 """
 
 import warnings
@@ -18,118 +16,16 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from ._core import shuffle
-from ._optimizer import OptimizerState, has_end, rising_share
+from ._network import Outcome
+from ._optimizer import OptimizerState
+from ._progress import Progress
 
 # SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
 
 
-class Progress:
-    """The record of the epochs and the stopping rule: count those that did not improve by `tol`.
-
-    Improvement is measured on the validation score with `early_stopping`, else on the training
-    loss. The best epoch is that of the greatest validation score where there is one, else of the
-    smallest loss. The counts and best values live on the estimator, so that warm starts and
-    partial_fit go on from them.
-
-    Parameters
-    ----------
-    est : estimator
-    history : History
-    n_samples : int
-        Rows of an epoch.
-    """
-
-    def __init__(self, est, history, n_samples):
-        self.est, self.history, self.n_samples = est, history, n_samples
-        self.validated = history.validation is not None
-        self.by_score = self.validated and est.early_stopping
-        # A record under the other measure (or none, after L-BFGS) cannot be continued.
-        if not hasattr(est, "loss_curve_"):
-            est.loss_curve_ = []
-            est._no_improvement_count = 0
-        if not self.validated:
-            est.validation_scores_ = est.best_validation_score_ = None
-            est.validation_loss_curve_ = None
-        elif getattr(est, "validation_scores_", None) is None:
-            est.validation_scores_, est.validation_loss_curve_ = [], []
-            est.best_validation_score_ = -np.inf
-        elif est._scored_by != est.scoring:
-            est.best_validation_score_, est._no_improvement_count = -np.inf, 0
-        est._scored_by = est.scoring
-        if self.by_score:
-            est.best_loss_ = None
-        elif getattr(est, "best_loss_", None) is None:
-            est.best_loss_ = np.inf
-        if not hasattr(est, "best_iteration_"):
-            est.best_iteration_ = 0
-
-    @property
-    def horizon(self):
-        """Epochs before which there can be no plateau."""
-        est = self.est
-        return max(1, est.n_iter_no_change + 1 - est._no_improvement_count)
-
-    def record(self, network, learning_rates):
-        """Record and judge the epochs that the network has just run, at the rates given for each: a
-        single one where there is more to do than to note the loss. Return True if the last is the
-        best so far."""
-        est, n_samples = self.est, self.n_samples
-        losses = [loss_sum / n_samples for loss_sum in network.loss_sums]
-        n_rows = len(losses) * n_samples
-        if not losses and est.n_iter_ == 0 and network.rest[1]:  # `max_time` cut the first short
-            loss_sum, n_rows = network.rest
-            losses = [loss_sum / n_rows]
-        if not losses:
-            return False
-        before = len(self.history)
-        est.n_iter_ += len(losses)
-        est.t_ += n_rows
-        est.loss_ = losses[-1]
-        est.loss_curve_ += losses
-        if est.verbose:
-            print("Iteration %d, loss = %.8f" % (est.n_iter_, est.loss_))
-        validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
-        best = 0  # the number among these epochs of the best so far
-        count = est._no_improvement_count
-        if not self.by_score:
-            best_loss, tol = est.best_loss_, est.tol
-            for i, loss in enumerate(losses, 1):
-                count = count + 1 if loss > best_loss - tol else 0
-                if loss < best_loss:
-                    best_loss, best = loss, i
-            est.best_loss_ = best_loss
-        if self.validated:
-            est.validation_loss_curve_.append(validation_loss)
-            est.validation_scores_.append(score)
-            if est.verbose:
-                print("Validation score: %f" % score)
-            if self.by_score:
-                count = count + 1 if score < est.best_validation_score_ + est.tol else 0
-            best = int(score > est.best_validation_score_)
-            if best:
-                est.best_validation_score_ = score
-        est._no_improvement_count = count
-        if best:
-            est.best_iteration_ = before + best
-        return best == len(losses)
-
-    @property
-    def plateau(self):
-        """The message about a plateau, or None where there is progress (or still patience)."""
-        est = self.est
-        if est._no_improvement_count <= est.n_iter_no_change:
-            return None
-        measure = "Validation score" if self.by_score else "Training loss"
-        return "%s did not improve more than tol=%f for %d consecutive epochs." % (
-            measure,
-            est.tol,
-            est.n_iter_no_change,
-        )
-
-
 def clipped_batch_size(solver, batch_size, n_samples):
-    """Rows of a batch: the estimator's parameter, clipped to the samples with a warning. Raises
+    """Rows of a batch: the parameter `batch_size`, clipped to the samples with a warning. Raises
     ValueError where the solver takes no batches."""
     if solver == "rprop":
         if batch_size != "auto" and batch_size < n_samples:
@@ -148,17 +44,7 @@ def clipped_batch_size(solver, batch_size, n_samples):
     return min(int(batch_size), n_samples)
 
 
-def fit_stochastic(
-    est,
-    network,
-    dataset,
-    order,
-    parameters,
-    history,
-    *,
-    batch_size,
-    incremental=False,
-):
+def fit_stochastic(task, random_state, *, incremental=False):
     """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
 
     One call of the network runs several epochs where nothing is done between them. Whatever else
@@ -167,103 +53,141 @@ def fit_stochastic(
 
     Parameters
     ----------
-    est : estimator
-    network : Network
-        Holds the starting weights.
-    dataset : Dataset
-        Training and validation rows.
-    order : ndarray of shape (n_train,), dtype intp
-        Rows to train on; may be shuffled in place.
-    parameters : tuple of lists of ndarray
-        Starting weights on entry; on return the last weights, or the best if they are restored.
-    history : History
-        With what it measures after each epoch.
-    batch_size : int
-        At most ``len(order)``.
+    task : Task
+    random_state : RandomState
+        Shuffles the rows.
     incremental : bool
         One epoch only, with the optimizer state of the last call.
     """
-    n_samples = len(order)
-    optimizer = OptimizerState.of(est) if incremental else OptimizerState(est)
-    optimizer.load_into(network, est, parameters)
-    progress = Progress(est, history, n_samples)
-    restore = not incremental and (
-        progress.by_score if est.restore_best_weights == "auto" else est.restore_best_weights
-    )
-    spare = [[np.empty_like(a) for a in arrays] for arrays in parameters] if restore else None
-    est._optimizer = optimizer
-    est.n_iter_ = 0
-    max_iter = 1 if incremental else est.max_iter
-    deadline = _deadline(est)
-    # Where nothing is done between epochs, one call runs several of them.
-    rate_changes = est.solver == "sgd" and est.learning_rate == "invscaling"
-    averages = est.average_weights == "swa"
-    at_once, n_batches = 1, -(-n_samples // batch_size)
-    if not (history.measures_epochs or restore or est.verbose or rate_changes or averages):
-        at_once = min(max_iter, network.epochs_at_once(n_samples, batch_size))
-    orders = order[np.newaxis]
-    if at_once > 1:
-        shape = at_once, n_samples
-        orders = np.empty(shape, order.dtype) if est.shuffle else np.broadcast_to(order, shape)
+    training = _StochasticTraining(task, random_state, incremental)
     try:
-        while est.n_iter_ < max_iter:
-            n_epochs = min(at_once, progress.horizon, max_iter - est.n_iter_)
-            if est.shuffle:
-                # The draws and rows of sklearn.utils.shuffle(order), epoch by epoch.
-                shuffle(est._random_state, order, orders[:n_epochs])
-                order = orders[n_epochs - 1]
-            step = optimizer.step(est, n_epochs, n_batches)
-            rates = np.broadcast_to(step["learning_rate"], n_epochs * n_batches)
-            network.n_steps, network.loss_sums, network.rest = 0, [], (0.0, 0)
-            try:
-                network.train(
-                    dataset,
-                    orders[:n_epochs],
-                    batch_size,
-                    alpha=float(est.alpha),
-                    step=step,
-                    deadline=deadline,
-                )
-            finally:
-                optimizer.t += network.n_steps
-                optimizer.average(est, network, len(network.loss_sums))
-                if progress.record(network, rates[n_batches - 1 :: n_batches].tolist()) and restore:
-                    network.get_parameters(*spare)  # whole, or not at all if Ctrl-C comes
-                    for arrays, best in zip(parameters, spare, strict=True):
-                        arrays[:], best[:] = best[:], arrays[:]
-                optimizer.end_epoch(est)
-            if perf_counter() > deadline:
-                break
-            if optimizer.t < rising_share(est) * optimizer.n_steps:
-                est._no_improvement_count = 0
-            if message := progress.plateau:
-                if optimizer.on_plateau(est, message):
-                    break
-                est._no_improvement_count = 0
-        else:
-            # a schedule ends where it was planned to
-            if not (incremental or has_end(est)):
-                warnings.warn(
-                    "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
-                    " hasn't converged yet." % est.max_iter,
-                    ConvergenceWarning,
-                )
-        if averages and not (incremental or optimizer.n_averaged):
-            warnings.warn(
-                "Training ended before the last quarter of max_iter=%d, in which"
-                " average_weights='swa' averages: the weights are the last ones." % est.max_iter
-            )
+        training.run()
+        training.warn_if_unfinished()
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
-        if not restore or est.best_iteration_ == 0:  # no epoch had a score that is a number
-            network.get_parameters(*parameters)
-        optimizer.keep(network, parameters)
+        training.hand_over()
 
 
-def _deadline(est):
-    """When training ends, as `perf_counter` tells the time."""
-    return np.inf if est.max_time is None else perf_counter() + est.max_time
+class _StochasticTraining:
+    """The state of `fit_stochastic`, whose parameters these are."""
+
+    def __init__(self, task, random_state, incremental):
+        settings, record, network = task.settings, task.record, task.network
+        n_samples = len(task.order)
+        self.task, self.random_state, self.incremental = task, random_state, incremental
+        if incremental:
+            self.optimizer = OptimizerState.resumed(record.optimizer, settings)
+        else:
+            self.optimizer = OptimizerState(settings)
+        self.optimizer.load_into(network, settings, task.parameters)
+        self.progress = Progress(settings, record, task.history, n_samples)
+        restore = settings.restore_best_weights
+        self.restore = not incremental and (
+            self.progress.by_score if restore == "auto" else restore
+        )
+        if self.restore:
+            self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
+        record.optimizer, record.n_iter = self.optimizer, 0
+        self.max_iter = 1 if incremental else settings.max_iter
+        self.deadline = settings.deadline()
+        self.n_batches = -(-n_samples // task.batch_size)
+        self.at_once = self._epochs_at_once()
+        self.orders = task.order[np.newaxis]
+        if self.at_once > 1:
+            shape = self.at_once, n_samples
+            if settings.shuffle:
+                self.orders = np.empty(shape, task.order.dtype)
+            else:
+                self.orders = np.broadcast_to(task.order, shape)
+
+    def _epochs_at_once(self):
+        """The most epochs that one call of the network runs: one where something is done between
+        them."""
+        task, settings = self.task, self.task.settings
+        rate_changes = settings.solver == "sgd" and settings.learning_rate == "invscaling"
+        averages = settings.average_weights == "swa"
+        measures = task.history.measures_epochs or self.restore or settings.verbose
+        if measures or rate_changes or averages:
+            return 1
+        found = task.network.epochs_at_once(len(task.order), task.batch_size)
+        return min(self.max_iter, found)
+
+    def run(self):
+        """Train until a rule ends it."""
+        settings, record, optimizer = self.task.settings, self.task.record, self.optimizer
+        order = self.task.order
+        while record.n_iter < self.max_iter:
+            n_epochs = min(self.at_once, self.progress.horizon, self.max_iter - record.n_iter)
+            if settings.shuffle:
+                # The draws and rows of sklearn.utils.shuffle(order), epoch by epoch.
+                shuffle(self.random_state, order, self.orders[:n_epochs])
+                order = self.orders[n_epochs - 1]
+            self._run_epochs(n_epochs)
+            if perf_counter() > self.deadline:
+                break
+            if optimizer.t < settings.schedule.rising_share * optimizer.n_steps:
+                record.no_improvement_count = 0
+            if message := self.progress.plateau:
+                if optimizer.on_plateau(settings, message):
+                    break
+                record.no_improvement_count = 0
+        else:
+            self._warn_of_max_iter()
+
+    def _run_epochs(self, n_epochs):
+        """Train on the first `n_epochs` of `orders`, and note what has been done, whatever ends
+        it."""
+        task, settings, optimizer = self.task, self.task.settings, self.optimizer
+        step = optimizer.step_settings(settings, n_epochs, self.n_batches)
+        rates = np.broadcast_to(step["learning_rate"], n_epochs * self.n_batches)
+        outcome = Outcome()
+        try:
+            task.network.train(
+                task.dataset,
+                self.orders[:n_epochs],
+                task.batch_size,
+                alpha=float(settings.alpha),
+                step=step,
+                deadline=self.deadline,
+                outcome=outcome,
+            )
+        finally:
+            optimizer.t += outcome.n_steps
+            optimizer.average(settings, task.network, len(outcome.loss_sums))
+            last_rates = rates[self.n_batches - 1 :: self.n_batches].tolist()
+            if self.progress.add(outcome, task.network, last_rates) and self.restore:
+                task.network.get_parameters(*self.spare)  # whole, or not at all if Ctrl-C comes
+                for arrays, best in zip(task.parameters, self.spare, strict=True):
+                    arrays[:], best[:] = best[:], arrays[:]
+            optimizer.end_epoch(settings, task.record.t)
+
+    def _warn_of_max_iter(self):
+        settings = self.task.settings
+        if not (self.incremental or settings.schedule.has_end):  # which ends where it was planned
+            warnings.warn(
+                "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
+                " hasn't converged yet." % settings.max_iter,
+                ConvergenceWarning,
+            )
+
+    def warn_if_unfinished(self):
+        """Warn where "swa" has averaged nothing."""
+        settings = self.task.settings
+        averages = settings.average_weights == "swa"
+        if averages and not (self.incremental or self.optimizer.n_averaged):
+            warnings.warn(
+                "Training ended before the last quarter of max_iter=%d, in which"
+                " average_weights='swa' averages: the weights are the last ones."
+                % settings.max_iter
+            )
+
+    def hand_over(self):
+        """Leave the trained weights in the task's parameters, and the optimizer's state."""
+        task = self.task
+        if not self.restore or task.record.best_iteration == 0:
+            task.network.get_parameters(*task.parameters)
+        self.optimizer.keep(task.network, task.parameters)
 
 
 def _views(vector, parameters):
@@ -273,50 +197,46 @@ def _views(vector, parameters):
     return tuple([next(parts).reshape(a.shape) for a in arrays] for arrays in parameters)
 
 
-def fit_lbfgs(est, network, dataset, parameters, history):
+def fit_lbfgs(task):
     """Minimize the loss over all rows with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
 
-    SciPy's vectors are float64; the network computes in its own type, which `parameters` keep.
+    SciPy's vectors are float64; the network computes in its own type, which the task's parameters
+    keep.
 
     Parameters
     ----------
-    est : estimator
-    network : Network
-    dataset : Dataset
-        Every row is trained on.
-    parameters : tuple of lists of ndarray
-        Starting weights on entry, trained weights on return.
-    history : History
-        An iteration is an epoch to it.
+    task : Task
     """
+    settings, record = task.settings, task.record
+    network, parameters = task.network, task.parameters
     start = np.concatenate([a.ravel() for arrays in parameters for a in arrays])
     point, gradient = start.copy(), np.empty_like(start)
     current = _views(point, parameters)
     gradients = _views(gradient, parameters)
     accepted, loss = start, None
-    deadline, late = _deadline(est), False
-    est.n_iter_ = 0
+    deadline, late = settings.deadline(), False
+    record.n_iter = 0
 
     def loss_and_gradient(x):
         nonlocal loss
         point[:] = x
         network.set_parameters(*current)
-        loss = network.loss_and_gradient(dataset, float(est.alpha), gradients)
+        loss = network.loss_and_gradient(task.dataset, float(settings.alpha), gradients)
         return loss, gradient.astype(np.float64)  # a copy: SciPy keeps it
 
     def accept(x):
         nonlocal accepted, late
         accepted = x.copy()
-        est.loss_ = loss  # SciPy ends a line search at the point it accepts
-        est.n_iter_ += 1
-        history.add([loss], network)
+        record.loss = loss  # SciPy ends a line search at the point it accepts
+        record.n_iter += 1
+        task.history.add([loss], network)
         late = perf_counter() > deadline
         if late:
             raise StopIteration
 
-    options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
+    options = {"maxfun": settings.max_fun, "maxiter": settings.max_iter, "gtol": settings.tol}
     if _LBFGS_PRINTS:
-        options["iprint"] = 1 if est.verbose else -1
+        options["iprint"] = 1 if settings.verbose else -1
     # BLAS's threads turn for some 20 ms after each of SciPy's products, on the cores of our team;
     # and SciPy's sums would depend on how many there are.
     blas = _get_threadpool_controller().select(user_api="blas")
@@ -331,13 +251,13 @@ def fit_lbfgs(est, network, dataset, parameters, history):
                 options=options,
             )
         if not late:
-            accepted, est.loss_ = result.x, result.fun
-            est.n_iter_ = min(result.nit, est.max_iter)
-            _check_optimize_result("lbfgs", result, est.max_iter)  # warns, unless it converged
+            accepted, record.loss = result.x, result.fun
+            record.n_iter = min(result.nit, settings.max_iter)
+            _check_optimize_result("lbfgs", result, settings.max_iter)  # warns, unless it converged
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
-        est.best_iteration_ = len(history)
+        record.best_iteration = len(task.history)
         point[:] = accepted
         for arrays, views in zip(parameters, current, strict=True):
             for array, view in zip(arrays, views, strict=True):

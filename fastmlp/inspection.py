@@ -224,9 +224,8 @@ def trace_step(estimator, X, y, sample_weight=None):
     model = copy.deepcopy(estimator).set_params(**_ONE_PLAIN_STEP)
     if model.normalization == "batch":
         model.set_params(frozen_layers=estimator.frozen_layers)
-    network, dataset, _, parameters, *_ = model._begin(
-        X, y, sample_weight, incremental=hasattr(estimator, "coefs_")
-    )
+    task = model._begin(X, y, sample_weight, incremental=hasattr(estimator, "coefs_"))
+    network, dataset, parameters = task.network, task.dataset, task.parameters
     architecture = network.architecture
     before = [[array.copy() for array in arrays] for arrays in parameters]
     gradients = [

@@ -14,8 +14,9 @@ pytestmark = pytest.mark.skipif(
 
 # From the top of the house to its foundation; a module imports what is below it.
 FLOORS = [
-    *("__init__", "inspection", "_mlp", "_base", "_checks", "_losses", "_training", "_validation"),
-    *("_history", "_optimizer", "_initialization", "_network", "_architecture", "_core", "csrc"),
+    *("__init__", "inspection", "_mlp", "_base", "_scoring", "_checks", "_losses", "_training"),
+    *("_settings", "_progress", "_validation", "_history", "_optimizer", "_schedules"),
+    *("_initialization", "_network", "_architecture", "_core", "csrc"),
 ]
 ANYWHERE = {"_docs", "_version"}  # nothing but text: everything may import them
 # Packages from outside, beyond Python's own library: who may import them.
@@ -24,7 +25,8 @@ OUTSIDE = {
     "scipy": {"_mlp", "_base", "_training", "_network", "_core"},
     "scipy.optimize": {"_training"},
     "sklearn": {
-        *("_mlp", "_base", "_checks", "_losses", "_training", "_validation", "_initialization"),
+        *("_mlp", "_base", "_scoring", "_checks", "_losses", "_training", "_validation"),
+        "_initialization",
     },
     "joblib": {"_network"},
     "cython": {"_core"},

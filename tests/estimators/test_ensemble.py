@@ -11,7 +11,7 @@ from fastmlp._core import Dataset
 from sklearn.base import clone
 
 from fastmlp import _network
-from fastmlp._network import members, stacked
+from fastmlp._network import members, stacked, train_together
 from reference.build import new_ensemble, new_network
 from reference.problems import CONTAINERS, KINDS, bits, ours, problem, sample_weights
 
@@ -46,9 +46,9 @@ def trained(make, start, dataset, orders, batch_size, solver):
     n_steps, losses = 0, []
     for piece in (orders[:2], orders[2:]):
         step = STEPS[solver] | {"t": n_steps}
-        network.train(dataset, piece, batch_size, alpha=0.1, step=step)
-        n_steps += network.n_steps
-        losses.append(network.loss_sums)
+        outcome = network.train(dataset, piece, batch_size, alpha=0.1, step=step)
+        n_steps += outcome.n_steps
+        losses.append(outcome.loss_sums)
     found = tuple([np.empty_like(a) for a in arrays] for arrays in start)
     network.get_parameters(*found)
     return found, network.get_optimizer_state(), np.concatenate(losses)
@@ -383,7 +383,7 @@ def test_networks_of_other_shapes_are_not_trained_together():
     a, b = new_network([3, 2, 1], **settings), new_network([3, 4, 1], **settings)
     order = np.arange(8, dtype=np.intp)
     with pytest.raises(ValueError, match="same shape"):
-        a.train(dataset, order, 4, alpha=0, step=STEPS["sgd"], beside=[b])
+        train_together([a, b], dataset, order, 4, alpha=0, step=STEPS["sgd"])
 
 
 def test_no_memory_leaves_the_old_model(monkeypatch, dtype):

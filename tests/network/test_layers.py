@@ -271,11 +271,11 @@ def test_frozen_layers_keep_their_running_averages(dtype):
         network.set_parameters(*start)
         dataset = Dataset(X, y)
         step = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-        network.train(dataset, order, len(X), alpha=0.0, step=step)
+        outcome = network.train(dataset, order, len(X), alpha=0.0, step=step)
         exact = [[a.astype(float) for a in arrays] for arrays in start]
         hidden = plain_forward(exact, X, ACTS, "batch", True, [i not in frozen for i in range(3)])
         loss = loss_value("squared_error", y, hidden)
-        np.testing.assert_allclose(network.loss_sums[0] / len(X), loss, rtol=1e-4)
+        np.testing.assert_allclose(outcome.loss_sums[0] / len(X), loss, rtol=1e-4)
         after = start_of(units, "batch", dtype, seed=2)
         network.get_parameters(*after)
         for before, arrays in zip(start, after, strict=True):

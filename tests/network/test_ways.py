@@ -24,8 +24,8 @@ def trained(cls, dataset_cls, loss, dtype, **params):
     network.set_parameters(coefs, intercepts)
     dataset = dataset_cls(*data)
     order = np.random.RandomState(1).permutation(N_SAMPLES).astype(np.intp)
-    network.train(dataset, order, BATCH_SIZE, alpha=0.1, step=dict(STEP))
-    found = [np.array(network.loss_sums)]
+    outcome = network.train(dataset, order, BATCH_SIZE, alpha=0.1, step=dict(STEP))
+    found = [np.array(outcome.loss_sums)]
     for method in (network.get_parameters, lambda *g: network.loss_and_gradient(dataset, 0.1, g)):
         arrays = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
         result = method(*arrays)

@@ -8,6 +8,7 @@ import pytest
 from fastmlp._core import Dataset, shuffle
 
 from fastmlp import _network
+from fastmlp._network import Outcome
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, problem, sample_weights
 
@@ -139,9 +140,9 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
         network.set_parameters(coefs, intercepts)
         steps, losses = 0, []
         for piece in pieces:
-            network.train(dataset, piece, batch_size, alpha=0.1, step=step | {"t": steps})
-            steps += network.n_steps
-            losses += network.loss_sums
+            outcome = network.train(dataset, piece, batch_size, alpha=0.1, step=step | {"t": steps})
+            steps += outcome.n_steps
+            losses += outcome.loss_sums
         found = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
         network.get_parameters(*found)
         runs.append([steps, losses, *[a.tobytes() for part in found for a in part]])
@@ -162,11 +163,12 @@ def test_orders_that_cannot_be_read_are_refused():
         *(beyond, before, orders[:, ::2], orders[::2], orders.T, orders.astype(np.int16)),
         *(orders[:0], orders[:, :0], orders[None], orders.astype(float)),
     ):
+        outcome = Outcome()
         with pytest.raises(ValueError):
-            network.train(dataset, wrong, 4, alpha=0, step=step)
-        assert (network.n_steps, network.loss_sums) == (0, [])
-    network.train(dataset, np.broadcast_to(orders[0], (4, 8)), 4, alpha=0, step=step)
-    assert (network.n_steps, len(network.loss_sums)) == (8, 4)
+            network.train(dataset, wrong, 4, alpha=0, step=step, outcome=outcome)
+        assert outcome == Outcome(0, [], (0.0, 0))
+    outcome = network.train(dataset, np.broadcast_to(orders[0], (4, 8)), 4, alpha=0, step=step)
+    assert (outcome.n_steps, len(outcome.loss_sums)) == (8, 4)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")

@@ -38,8 +38,8 @@ def test_an_error_in_the_middle_leaves_the_last_whole_step(monkeypatch, dtype):
     def train_three_times(self, dataset, orders, *args, **params):
         if len(epochs) == 3:
             raise TimeoutError
-        train(self, dataset, orders[:1], *args, **params)
-        epochs.extend(self.loss_sums)
+        outcome = train(self, dataset, orders[:1], *args, **params)
+        epochs.extend(outcome.loss_sums)
 
     model = MLPClassifier(7, random_state=0, shuffle=False)
     with monkeypatch.context() as patch, pytest.raises(TimeoutError):

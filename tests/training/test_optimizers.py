@@ -104,8 +104,8 @@ def trained(cls, dataset_cls, feature, loss, container, dtype, **params):
     X = sparse.csr_array(X * (np.abs(X) > 0.8)) if container == "csr" else X
     dataset, found = dataset_cls(X, y, weights), []
     orders = [np.random.RandomState(i).permutation(ways.N_SAMPLES) for i in range(2)]
-    network.train(dataset, np.array(orders), ways.BATCH_SIZE, alpha=2.0, step=dict(step))
-    found += [np.array(network.loss_sums), network.predict(dataset, orders[0][:9].astype(np.intp))]
+    outcome = network.train(dataset, np.array(orders), ways.BATCH_SIZE, alpha=2.0, step=dict(step))
+    found += [np.array(outcome.loss_sums), network.predict(dataset, orders[0][:9].astype(np.intp))]
     arrays = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
     network.get_parameters(*arrays)
     for i in frozen:
