@@ -28,6 +28,7 @@ from ._checks import (
     check_drawn,
     check_together,
     check_validation,
+    clipped_batch_size,
     dropout_rates,
     frozen_layers,
 )
@@ -38,7 +39,7 @@ from ._network import Ensemble, Network, effective_n_threads, members, stacked, 
 from ._progress import TrainingRecord
 from ._scoring import Scorer
 from ._settings import Task, TrainingSettings
-from ._training import clipped_batch_size, fit_lbfgs, fit_stochastic
+from ._training import fit_lbfgs, fit_stochastic
 from ._validation import Validation, split
 from ._version import __version__
 

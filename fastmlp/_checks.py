@@ -1,5 +1,6 @@
 """What the parameters of both estimators may be: each by itself, and together."""
 
+import warnings
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -165,6 +166,26 @@ def check_validation(est, X_val, y_val, sample_weight_val):
                 "stratify_validation=True needs a validation_fraction that is a number: a splitter"
                 " decides by itself."
             )
+
+
+def clipped_batch_size(solver, batch_size, n_samples):
+    """Rows of a batch: the parameter `batch_size`, clipped to the samples with a warning. Raises
+    ValueError where the solver takes no batches."""
+    if solver == "rprop":
+        if batch_size != "auto" and batch_size < n_samples:
+            raise ValueError(
+                "solver='rprop' compares the signs of successive gradients, so each must be of the"
+                f" whole training set: batch_size must be 'auto' or at least {n_samples}, got"
+                f" {batch_size}."
+            )
+        return n_samples
+    if batch_size == "auto":
+        return min(200, n_samples)
+    if batch_size > n_samples:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+        )
+    return min(int(batch_size), n_samples)
 
 
 def dropout_rates(est, layer_units):

@@ -5,11 +5,11 @@ from time import perf_counter
 
 import numpy as np
 
+from ._architecture import RANGES
 from ._core import Dataset
 
 PROBE_ROWS = 1000
 RECORDS = ("gradients", "activations", "weights")
-BOUNDS = {"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)}
 VANISHING, EXPLODING = 1e-3, 1e4  # see `Monitor`
 
 
@@ -118,8 +118,10 @@ class Monitor:
         dead, saturated = [], []
         for name, output in zip(self.architecture.activations, outputs, strict=True):
             dead.append(float((output == output[0]).all(axis=0).mean()))
-            low, high = BOUNDS.get(name, (-np.inf, np.inf))
-            margin = 0.01 * (high - low) if name in BOUNDS else 0
+            low, high = RANGES.get(name, (-np.inf, np.inf))
+            margin = 0.01 * (high - low)
+            if not np.isfinite(margin):  # units saturate only between two bounds
+                low, high, margin = -np.inf, np.inf, 0
             near = (output <= low + margin) | (output >= high - margin)
             saturated.append(float((near.mean(axis=0) > 0.5).mean()))
         return {"dead_units": dead, "saturated_units": saturated}

@@ -18,16 +18,17 @@ from sklearn.utils.multiclass import (
 )
 
 from . import _docs
+from ._architecture import POSITIVE, RANGES
 from ._base import _BaseMLP, _is_stochastic
 from ._core import ACTIVATIONS
 from ._losses import (
     CLASSIFIER_LOSSES,
-    POSITIVE,
-    RANGES,
     REGRESSOR_LOSSES,
+    check_targets,
     class_weights,
     classifier_kernel,
     loss_settings,
+    needs_positive_predictions,
 )
 
 
@@ -644,7 +645,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         # As scikit-learn's, SGD with a tolerance this loose stops before it has learned much.
         loose = isinstance(self.tol, Real) and self.tol >= 0.01
         tags.regressor_tags.poor_score = self.solver == "sgd" and loose
-        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        tags.target_tags.positive_only = needs_positive_predictions(self.loss)
         return tags
 
     @property
@@ -658,7 +659,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     def _check_loss(self):
         """The settings of the loss; a ValueError where parameters do not go together."""
         _check_name(self.loss, REGRESSOR_LOSSES)
-        if self.loss in ("poisson", "gamma") and self.out_activation not in ("auto", *POSITIVE):
+        if needs_positive_predictions(self.loss) and self.out_activation not in ("auto", *POSITIVE):
             raise ValueError(
                 f"loss={self.loss!r} needs positive predictions, and"
                 f" out_activation={self.out_activation!r} may give others; choose from"
@@ -686,10 +687,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         if y.dtype.kind not in "fiub":  # strings of digits are no numbers
             y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
         y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=self)
-        if self.loss == "poisson" and (y < 0).any():
-            raise ValueError("loss='poisson' requires non-negative y.")
-        if self.loss == "gamma" and (y <= 0).any():
-            raise ValueError("loss='gamma' requires strictly positive y.")
+        check_targets(self.loss, y)
         low, high = RANGES.get(self._out_activation, (-np.inf, np.inf))
         if (y < low).any() or (y > high).any():
             warnings.warn(

@@ -24,26 +24,6 @@ from ._progress import Progress
 _LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
 
 
-def clipped_batch_size(solver, batch_size, n_samples):
-    """Rows of a batch: the parameter `batch_size`, clipped to the samples with a warning. Raises
-    ValueError where the solver takes no batches."""
-    if solver == "rprop":
-        if batch_size != "auto" and batch_size < n_samples:
-            raise ValueError(
-                "solver='rprop' compares the signs of successive gradients, so each must be of the"
-                f" whole training set: batch_size must be 'auto' or at least {n_samples}, got"
-                f" {batch_size}."
-            )
-        return n_samples
-    if batch_size == "auto":
-        return min(200, n_samples)
-    if batch_size > n_samples:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-        )
-    return min(int(batch_size), n_samples)
-
-
 def fit_stochastic(task, random_state, *, incremental=False):
     """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
 

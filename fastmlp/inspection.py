@@ -237,9 +237,7 @@ def trace_step(estimator, X, y, sample_weight=None):
     last_inputs = Dataset(activations[-1]) if activations else dataset
     activations.append(_outputs(last_inputs, before, architecture))
 
-    if model.solver != "rprop":  # which takes all rows
-        model.set_params(batch_size=len(dataset))
-    model.set_params(frozen_layers=estimator.frozen_layers)
+    model.set_params(batch_size=len(dataset), frozen_layers=estimator.frozen_layers)
     after = model._fit(X, y, sample_weight, incremental=True)._parameter_lists()
     below, layers = dataset.X.astype(network.dtype), []
     for i, function in enumerate([*architecture.activations, architecture.out_activation]):
