@@ -25,8 +25,8 @@ import machine
 import peers
 import report
 from fastmlp import _core
-from fastmlp._architecture import Architecture
-from fastmlp._network import Network
+from fastmlp._network.architecture import Architecture
+from fastmlp._network.network import Network
 from workloads import BY_NAME, WORKLOADS, flops_per_row
 
 PASS_FLOPS = 1e9  # work of a pass

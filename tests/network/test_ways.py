@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fastmlp._core import Dataset
 
-from fastmlp import _network
+from fastmlp._network import network as network_module
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.trajectories import relative_difference
@@ -37,7 +37,7 @@ def trained(cls, dataset_cls, loss, dtype, **params):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_way_agrees_with_numpy_and_with_itself(loss, way, dtype, monkeypatch):
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(_network, name, value)
+        monkeypatch.setattr(network_module, name, value)
     expected = trained(NaiveNetwork, NaiveDataset, loss, dtype)
     runs = [trained(new_network, Dataset, loss, dtype, n_threads=n) for n in (1, 2, 3, 7)]
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
@@ -53,7 +53,7 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
     for way, limits in WAYS.items():
         with monkeypatch.context() as patch:
             for name, value in limits.items():
-                patch.setattr(_network, name, value)
+                patch.setattr(network_module, name, value)
             units = case("log_loss", np.float64)[0]
             network = new_network(
                 units,

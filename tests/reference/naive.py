@@ -11,7 +11,7 @@ from fastmlp._core import OUT_ACTIVATIONS
 from scipy.sparse import issparse
 from scipy.special import expit, ndtr
 
-from fastmlp._network import Outcome
+from fastmlp._network.network import Outcome
 
 
 def _softmax(z):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-# the limits in _network that bring each about, for the network below and batches of 150
+# the limits in _network/network.py that bring each about, for the network below and batches of 150
 WAYS = {
     "shares": {},
     "shares in chunks": {"SHARE_CHUNK": 64},

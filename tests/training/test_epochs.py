@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fastmlp._core import Dataset, shuffle
 
-from fastmlp import _network
-from fastmlp._network import Outcome
+from fastmlp._network import network as network_module
+from fastmlp._network.network import Outcome
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, problem, sample_weights
 
@@ -54,7 +54,7 @@ def test_shuffle_draws_from_the_global_state():
 
 
 def one_at_a_time(monkeypatch):
-    monkeypatch.setattr(_network, "CALL_WORK", 0)
+    monkeypatch.setattr(network_module, "CALL_WORK", 0)
 
 
 def run(kind, X, y, weights=None, calls=1, **params):
@@ -98,13 +98,13 @@ def test_the_record_is_that_of_single_epochs(rule, container, dtype, monkeypatch
 def test_epochs_are_run_together(monkeypatch):
     """So that the test above compares two ways; and not beyond a plateau that may come."""
     X, y = problem("multiclass")
-    train, calls = _network.Network.train, []
+    train, calls = network_module.Network.train, []
 
     def counted(self, dataset, orders, *args, **params):
         calls.append(len(orders))
         train(self, dataset, orders, *args, **params)
 
-    monkeypatch.setattr(_network.Network, "train", counted)
+    monkeypatch.setattr(network_module.Network, "train", counted)
     run("multiclass", X, y, max_iter=100, tol=0, n_iter_no_change=np.inf)
     assert calls == [100]
     calls.clear()
@@ -177,7 +177,7 @@ def test_an_interrupt_between_the_epochs_of_a_call(monkeypatch, dtype):
     X, y = problem("multiclass", dtype=dtype)
     params = {"hidden_layer_sizes": (5,), "random_state": 0, "tol": 0, "shuffle": False}
     model = ours("multiclass", max_iter=10**6, n_iter_no_change=np.inf, **params)
-    monkeypatch.setattr(_network, "CALL_WORK", 1e11)  # one call, that takes many seconds
+    monkeypatch.setattr(network_module, "CALL_WORK", 1e11)  # one call, that takes many seconds
     old = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:

@@ -13,7 +13,8 @@ from fastmlp._core import DECAYING, OPTIMIZERS, Dataset
 from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
-from fastmlp import MLPClassifier, MLPRegressor, _network
+from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._network import network as network_module
 from reference import optimizers, ways
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
@@ -126,7 +127,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
     expected = {}
     for way, limits in every_way.items():
         for name, value in limits.items():
-            monkeypatch.setattr(_network, name, value)
+            monkeypatch.setattr(network_module, name, value)
         container = "csr" if way == "csr" else "dense"
         case = feature, loss, container, dtype
         runs = [trained(new_network, Dataset, *case, n_threads=n) for n in (1, 2, 3)]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
+from .._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
 
 # Lists of parameters by the names that the estimators give them, in the order in which they are
 # handed around. Normalization has its lists only where a network is normalized.

@@ -1,14 +1,12 @@
-"""One training step laid open, layer by layer: for those who learn how a network learns."""
+"""One training step laid open, layer by layer."""
 
 import copy
 from dataclasses import dataclass
 
 import numpy as np
 
-from ._base import _BaseMLP
-from ._core import Dataset, Parameters, predict
-
-__all__ = ["TracedLayer", "TracedStep", "trace_step"]
+from .._core import Dataset, Parameters, predict
+from .._estimators.base import _BaseMLP
 
 # Arrays with more rows or columns are summed up in the table, in a line.
 _MOST_NUMBERS = 6

@@ -1,19 +1,17 @@
-"""Network: parameters and optimizer state in panels, for the time of one call; Ensemble: several.
+"""Network: an Architecture with its parameters and optimizer state, in panels, for one call.
 
 ``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
 of a fit or a partial_fit and written back to them at its end. So there is no copy that could go
 stale when a user or a pickle changes them.
 """
 
-import functools
-import os
 from dataclasses import dataclass, field
 
 import numpy as np
-from joblib import cpu_count
 
-from fastmlp import _core
-from fastmlp._architecture import PARAMETERS
+from .. import _core
+from .architecture import PARAMETERS
+from .layer import Layer
 
 # Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS
 # within MAX_BYTES. A batch beyond them is summed chunk by chunk: memory does not grow with it.
@@ -35,121 +33,6 @@ SHARE_BLOCK = 128  # rows carried through all layers at a time
 CALL_WORK = 5e8
 ROW_WORK = 2_000
 STEP_WORK = 50_000
-
-# More than these, and than four a core, are not started whatever is asked for: the result would be
-# the same, and an OpenMP that cannot have its threads ends the process.
-MOST_THREADS = 64
-
-_forked = False
-
-
-def _note_fork():
-    """OpenMP's threads do not survive a fork, and GCC's runtime then waits for them for ever."""
-    global _forked
-    _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
-@functools.cache
-def _physical_cores():
-    return cpu_count(only_physical_cores=True)
-
-
-def effective_n_threads(n_threads):
-    """Threads to use, in the calling thread, now.
-
-    Parameters
-    ----------
-    n_threads : int or None
-        None: OMP_NUM_THREADS if set, else the physical cores this process may use (affinity and
-        cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
-        threadpoolctl sets. Negative: that many less, plus one; -1 means all. In a forked child
-        always 1.
-
-    Returns
-    -------
-    int
-        At least 1.
-
-    Raises
-    ------
-    ValueError
-        If it is zero.
-    """
-    if n_threads == 0:
-        raise ValueError("n_threads = 0 is invalid")
-    if _forked or not _core.openmp():
-        return 1
-    if n_threads is not None and n_threads > 0:
-        return min(n_threads, max(MOST_THREADS, 4 * _physical_cores()))
-    available = _core.max_threads()
-    if not os.getenv("OMP_NUM_THREADS"):
-        available = min(available, _physical_cores())
-    return available if n_threads is None else max(1, available + n_threads + 1)
-
-
-class _Layer:
-    """One layer's arrays in panels.
-
-    A layer is wide, its weights (fan_out panels, fan_in, V), or, if it is the output layer with few
-    outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
-    """
-
-    def __init__(
-        self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, running_statistics=False
-    ):
-        self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
-        self.n_vectors = n_vectors  # the bias; with normalization scale and shift too
-        self.lanes, self.dtype = lanes, dtype
-        rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
-        self.shape = (-(-columns // lanes), rows, lanes)
-        self.n_bias = -(-fan_out // lanes) * lanes
-        self.parameters = self.new()
-        self.running_statistics = None  # mean and variance, of batch normalization
-        if running_statistics:
-            self.running_statistics = _core.aligned_zeros(2 * self.n_bias, dtype)
-        self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
-
-    def new(self):
-        """Zeros in this layout: the weights, then the bias, scale and shift."""
-        panels, rows, lanes = self.shape
-        size = panels * rows * lanes + self.n_vectors * self.n_bias
-        return _core.aligned_zeros(size, self.dtype)
-
-    def weights(self, flat):
-        return flat[: flat.size - self.n_vectors * self.n_bias].reshape(self.shape)
-
-    def bias(self, flat):
-        return flat[flat.size - self.n_vectors * self.n_bias :]
-
-    def load(self, flat, coef, *vectors):
-        _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
-        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if len(vectors) > self.n_vectors:
-            places += [*self.running_statistics.reshape(2, self.n_bias)]
-        for place, vector in zip(places, vectors, strict=True):
-            place[: self.fan_out] = vector
-        if flat is self.parameters and self.transposed is not None:
-            _core.to_panels(coef.T, self.transposed)
-
-    def add_transposed(self):
-        panels = -(-self.fan_in // self.lanes)
-        flat = _core.aligned_zeros(panels * self.fan_out * self.lanes, self.dtype)
-        self.transposed = flat.reshape(panels, self.fan_out, self.lanes)
-        coef = np.empty((self.fan_in, self.fan_out), dtype=self.dtype)
-        _core.from_panels(self.weights(self.parameters), coef)
-        _core.to_panels(coef.T, self.transposed)
-
-    def store(self, flat, coef, *vectors):
-        _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
-        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if len(vectors) > self.n_vectors:
-            places += [*self.running_statistics.reshape(2, self.n_bias)]
-        for place, vector in zip(places, vectors, strict=True):
-            vector[...] = place[: self.fan_out]
 
 
 @dataclass
@@ -205,7 +88,7 @@ class Network:
         self._lanes = _core.lanes(self.dtype)
         n_layers, normalization = architecture.n_layers, architecture.normalization
         self._layers = [
-            _Layer(
+            Layer(
                 fan_in,
                 fan_out,
                 narrow=_core.is_narrow(i, n_layers, fan_out, self._lanes),
@@ -634,104 +517,3 @@ def train_together(
             outcome.loss_sums = np.mean([e.loss_sums for e in engines], axis=0).tolist()
             outcome.rest = float(np.mean([e.rest[0] for e in engines])), first.rest[1]
     return outcome
-
-
-def members(parameters):
-    """What each network of an ensemble has of its parameters.
-
-    Parameters
-    ----------
-    parameters : tuple of lists of ndarray
-        Each array with a first axis of n_networks.
-
-    Returns
-    -------
-    list of tuples of lists of ndarray
-        Views, of the shapes that a Network takes.
-    """
-    (n_networks,) = {len(a) for arrays in parameters for a in arrays}
-    return [tuple([a[i] for a in arrays] for arrays in parameters) for i in range(n_networks)]
-
-
-def stacked(parameters):
-    """The inverse of `members`, as new arrays."""
-    return tuple(
-        [np.stack(arrays) for arrays in zip(*lists, strict=True)]
-        for lists in zip(*parameters, strict=True)
-    )
-
-
-class Ensemble:
-    """Networks of one shape, trained on the same batches, with the methods of a Network.
-
-    Each is trained as it would be alone, bit by bit. Arrays of parameters and of the optimizer's
-    state have a first axis of n_networks; losses and outputs are the mean over the networks.
-
-    Parameters
-    ----------
-    n_networks : int
-    architecture, **settings
-        See Network.
-    """
-
-    def __init__(self, n_networks, architecture, *, seed=0, **settings):
-        self.networks = [
-            Network(architecture, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
-        ]
-        self.architecture = architecture
-        self.dtype = self.networks[0].dtype
-
-    def set_parameters(self, *parameters):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.set_parameters(*own)
-
-    def get_parameters(self, *parameters, **which):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.get_parameters(*own, **which)
-
-    @property
-    def has_averaged_weights(self):
-        return self.networks[0].has_averaged_weights
-
-    def set_averaged_weights(self, *parameters):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.set_averaged_weights(*own)
-
-    def average(self, share):
-        for network in self.networks:
-            network.average(share)
-
-    def set_optimizer_state(self, slots):
-        for network, *own in zip(self.networks, *map(members, slots), strict=True):
-            network.set_optimizer_state(own)
-
-    def get_optimizer_state(self):
-        states = [network.get_optimizer_state() for network in self.networks]
-        return [stacked(slot) for slot in zip(*states, strict=True)]
-
-    def prepare(self, dataset, batch_size, **settings):
-        for network in self.networks:
-            network.prepare(dataset, batch_size, **settings)
-
-    def epochs_at_once(self, n_rows, batch_size):
-        return self.networks[0].epochs_at_once(n_rows, batch_size)
-
-    def train(self, dataset, orders, batch_size, **settings):
-        return train_together(self.networks, dataset, orders, batch_size, **settings)
-
-    def predict(self, dataset, rows):
-        first, *others = self.networks
-        output = first.predict(dataset, rows)
-        for network in others:
-            output += network.predict(dataset, rows)
-        output /= len(self.networks)
-        return output
-
-    def evaluate(self, dataset, rows):
-        loss, output = self.networks[0].evaluate(dataset, rows)
-        for network in self.networks[1:]:
-            more, outputs = network.evaluate(dataset, rows)
-            loss += more
-            output += outputs
-        output /= len(self.networks)
-        return loss / len(self.networks), output

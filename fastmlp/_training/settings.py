@@ -7,16 +7,16 @@ from time import perf_counter
 
 import numpy as np
 
-from ._history import History
-from ._progress import TrainingRecord
-from ._schedules import Schedule
+from .history import History
+from .progress import TrainingRecord
+from .schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
     """Parameters of an estimator that training depends on, by their names there.
 
-    They are read once, when a fit begins; `_docs` describes them.
+    They are read once, when a fit begins; `_estimators/docs.py` describes them.
     """
 
     solver: str

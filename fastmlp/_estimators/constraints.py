@@ -15,10 +15,10 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from ._core import ACTIVATIONS, DECAYING, OPTIMIZERS
-from ._history import RECORDS
-from ._initialization import INITIALIZATIONS
-from ._schedules import SCHEDULES
+from .._core import ACTIVATIONS, DECAYING, OPTIMIZERS
+from .._network.initialization import INITIALIZATIONS
+from .._training.monitor import RECORDS
+from .._training.schedules import SCHEDULES
 
 # Name -> what it may be, as scikit-learn's validate_parameter_constraints takes it.
 CONSTRAINTS = {

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from ._architecture import LossSettings
+from .._network.architecture import LossSettings
 
 CLASSIFIER_LOSSES = ("log_loss", "focal", "squared_error", "hinge")
 REGRESSOR_LOSSES = (
@@ -34,6 +34,12 @@ def classifier_kernel(loss, multiclass):
     """The kernel of a classifier's loss: over all classes, or label by label."""
     kernel = "brier" if loss == "squared_error" else loss
     return kernel if multiclass else f"binary_{kernel}"
+
+
+def check_name(loss, losses):
+    # partial_fit checks parameters in its first call only
+    if loss not in losses:
+        raise ValueError(f"loss must be one of {', '.join(losses)}; got {loss!r}.")
 
 
 def needs_positive_predictions(loss):

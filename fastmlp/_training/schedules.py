@@ -13,7 +13,8 @@ def _anneal(start, end, share):
 
 PEAK = 0.3  # the share of the training at which one_cycle reaches its greatest rate
 
-# What learning_rate_init is multiplied by at a share t of the training; sources are in _docs.
+# What learning_rate_init is multiplied by at a share t of the training; sources are in
+# _estimators/docs.py.
 SCHEDULES = {
     "cosine": lambda t: _anneal(1, 0, t),
     "exponential": lambda t: 0.01**t,
