@@ -70,7 +70,7 @@ def _checked_weights(sample_weight, X):
     if sample_weight is None:
         return None
     sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if not sample_weight.any():  # checked by scikit-learn itself from 1.9 on
+    if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return np.require(sample_weight, requirements="CA")
 
@@ -98,7 +98,7 @@ class _BaseMLP(Predictor):
     @classmethod
     @functools.cache
     def _param_names(cls):
-        return tuple(super()._get_param_names())  # from the signature, which takes a while to read
+        return tuple(super()._get_param_names())  # cached: reading the signature is slow
 
     @classmethod
     def _get_param_names(cls):
@@ -162,7 +162,8 @@ class _BaseMLP(Predictor):
     def _begin(
         self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
     ):
-        """All that comes before the training, and may be refused; returns the Task."""
+        """Check all arguments and prepare the training; return its Task. If this raises, the
+        estimator is left as it was."""
         with _unchanged_on_error(self):
             check_validation(self, *held_out)
             settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
@@ -200,7 +201,7 @@ class _BaseMLP(Predictor):
                 raise ValueError("The sample weights of the training set sum to zero.")
             network = self._new_network(architecture, parameters)
             batch_size = self._batch_size(len(order))
-            # all the memory that training will need, so that a lack of it is found here
+            # allocate all memory that training needs, so that a lack of it is found here
             whole_gradient = not stochastic or self.clip_norm is not None
             network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
             self.n_layers_, self.n_outputs_ = len(architecture.units), n_outputs
@@ -209,15 +210,15 @@ class _BaseMLP(Predictor):
             monitor = None
             if self.record:
                 monitor = Monitor(self.record, dataset, order, network)
-                monitor.measure(network)  # warns of what the first weights do: Adam soon hides it
+                monitor.measure(network)  # warn of the first weights before Adam hides what they do
             if scorer is not None:
-                scorer()  # one that cannot work here is refused before training
+                scorer()  # a scorer that cannot work here fails before training
             history = History(record.history, validation, monitor)
         return Task(settings, record, network, dataset, order, parameters, batch_size, history)
 
     def _fit(self, X, y, sample_weight, incremental=False, **given):
         task = self._begin(X, y, sample_weight, incremental, **given)
-        # From here on the training writes to the new arrays, and nothing is refused.
+        # From here on training writes to the new arrays, and no argument is refused.
         try:
             if self.solver in OPTIMIZERS:
                 fit_stochastic(task, self._random_state, incremental=incremental)
@@ -251,7 +252,7 @@ class _BaseMLP(Predictor):
         return architecture, last_activation
 
     def _draw_parameters(self, architecture, last_activation):
-        """New weights, of each network in turn."""
+        """Draw new weights, for one network after the other."""
         drawn = [
             initial_parameters(
                 architecture,

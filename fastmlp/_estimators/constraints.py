@@ -102,7 +102,8 @@ def _check_record(est):
         )
     if est.record and est.n_estimators > 1:
         raise ValueError(
-            "record looks into a single network; got n_estimators=%d." % est.n_estimators
+            "record needs a single network, got n_estimators=%d; use record=None or n_estimators=1."
+            % est.n_estimators
         )
 
 
@@ -124,10 +125,10 @@ def _check_solver(est, schedule):
         if getattr(est, name) is not None:
             asked.add(name)
     reasons = {
-        "lbfgs": ("it is no method of steps with a learning rate", asked),
+        "lbfgs": ("L-BFGS takes no steps with a learning rate", asked),
         "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
         "rprop": (
-            "it sets the size of its steps by itself",
+            "it chooses the size of its steps itself",
             asked & {"l1_ratio", "learning_rate", "warmup"},
         ),
     }
@@ -160,11 +161,14 @@ def check_validation(est, X_val, y_val, sample_weight_val):
         raise ValueError("X_val is provided, but y_val was not provided.")
     if est.stratify_validation:
         if not isinstance(est, ClassifierMixin):
-            raise ValueError("stratify_validation=True is for classifiers: there are no classes.")
+            raise ValueError(
+                "stratify_validation=True is for classifiers only, because a regressor has no"
+                " classes; use None or False."
+            )
         if hasattr(est.validation_fraction, "split"):
             raise ValueError(
                 "stratify_validation=True needs a validation_fraction that is a number: a splitter"
-                " decides by itself."
+                " chooses the rows itself."
             )
 
 
@@ -227,17 +231,20 @@ def frozen_layers(est, n_layers):
         )
     if not all(-n_layers <= i < n_layers for i in layers):
         raise ValueError(
-            f"frozen_layers must be between {-n_layers} and {n_layers - 1}, for the network has"
+            f"frozen_layers must be between {-n_layers} and {n_layers - 1}, because the network has"
             f" {n_layers} layers of weights; got {est.frozen_layers!r}."
         )
     frozen = {int(i) % n_layers for i in layers}
     if len(frozen) == n_layers:
-        raise ValueError("frozen_layers names every layer: nothing would be trained.")
+        raise ValueError(
+            f"frozen_layers must leave a layer to train, got {est.frozen_layers!r}, which names"
+            f" all {n_layers} layers."
+        )
     return frozen
 
 
 def check_drawn(est, drawn):
-    """Refuse networks that are equal: on the same batches they would stay so."""
+    """Refuse networks with equal weights: on the same batches they would stay equal."""
     first, *others = (coefs for coefs, *_ in drawn)
     if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
         raise ValueError(

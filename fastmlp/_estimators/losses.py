@@ -139,7 +139,7 @@ def _balanced(y, n_classes, sample_weight):
 
 
 def _dicts(class_weight, y):
-    """One for each column of y; scikit-learn's words where they are not."""
+    """One dict for each column of y; the messages are scikit-learn's."""
     if y.ndim == 1:
         if isinstance(class_weight, dict):
             return [class_weight]

@@ -67,7 +67,7 @@ class Predictor(BaseEstimator):
     def _parameter_lists(self):
         """`coefs_`, `intercepts_`, and what normalization has."""
         held = vars(self)
-        if PARAMETERS[2] not in held:  # sooner found out than all names looked up
+        if PARAMETERS[2] not in held:  # faster than looking up every name
             return self.coefs_, self.intercepts_
         return tuple([held[name] for name in PARAMETERS if name in held])
 
@@ -115,7 +115,7 @@ class Predictor(BaseEstimator):
         )
 
     def _is_plain(self, X):
-        """Whether X needs no check but that it is finite: scikit-learn's are slow."""
+        """Whether X needs no check except that it is finite; scikit-learn's checks are slow."""
         return (
             type(X) is np.ndarray
             and X.ndim == 2
@@ -136,16 +136,16 @@ class Predictor(BaseEstimator):
             X = float_sparse(X if X.dtype in X_DTYPES else X.astype(np.float64))
         output, finite = self._outputs(Dataset(X), depth)
         if plain and not finite:
-            # refused here, unless X is finite but in float32, or assumed to be finite
+            # raises, unless only float32 makes X infinite, or scikit-learn is set to assume_finite
             validate_data(self, X, reset=False)
         return output
 
     def _outputs(self, dataset, depth=None):
-        """The same of a dataset, and whether it is finite in the computing type."""
+        """The outputs for a dataset, and whether the samples are finite in the computing type."""
         networks = self._fitted()
         if depth is not None:
             networks = [up_to(networks[0].architecture, self._parameter_lists(), depth)]
-        # one row asks for no team, and to count the cores takes a while
+        # one row needs no team, and counting the cores is slow
         n_threads = 1 if len(dataset) == 1 else effective_n_threads(self.n_threads)
         output, finite = predict(dataset, networks[0], n_threads)
         for parameters in networks[1:]:

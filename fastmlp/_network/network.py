@@ -13,23 +13,25 @@ from .. import _core
 from .architecture import PARAMETERS
 from .layer import Layer
 
-# Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS
-# within MAX_BYTES. A batch beyond them is summed chunk by chunk: memory does not grow with it.
+# The workspace has as many rows as fit into WORKSPACE_BYTES. A wide network may use up to MAX_BYTES
+# to reach MIN_ROWS. A larger batch is summed chunk by chunk, so memory does not grow with it.
 WORKSPACE_BYTES = 8 * 2**20
 MIN_ROWS = 1024
 MAX_BYTES = 56 * 2**20
 
-# A small network's batch is cut into shares of about so many rows, each with a gradient of its own,
-# as long as these gradients stay in cache: then a thread reads only activations that it wrote. The
-# number of shares must not depend on the number of threads, for the bits do on it.
+# The batch of a small network is cut into shares of about SHARE_ROWS rows, each with a gradient of
+# its own, as long as these gradients stay in cache: then a thread reads only activations that it
+# wrote. The number of shares must not depend on the number of threads, because the bits depend on
+# the number of shares.
 SHARE_ROWS = 64
 MAX_SHARES = 16
 SHARE_BYTES = 2**20
 SHARE_CHUNK = 2**16  # rows between two looks at signals
 SHARE_BLOCK = 128  # rows carried through all layers at a time
 
-# What one call of `train` is given where epochs are short: so much work, in flops (some
-# milliseconds), that a call costs nothing beside it. A row and a step cost so much at least.
+# Where epochs are short, one call of `train` runs several of them: CALL_WORK flops, which take some
+# milliseconds, so that the call itself costs nothing beside them. ROW_WORK and STEP_WORK are the
+# least that a row and a step cost.
 CALL_WORK = 5e8
 ROW_WORK = 2_000
 STEP_WORK = 50_000
@@ -141,7 +143,7 @@ class Network:
             yield layer, [arrays[i] for arrays in parameters if i < len(arrays)]
 
     def set_parameters(self, *parameters):
-        """Copies the parameters in.
+        """Copy the parameters in.
 
         Parameters
         ----------
@@ -158,7 +160,7 @@ class Network:
             layer.load(layer.parameters, *arrays)
 
     def get_parameters(self, *parameters, averaged=True):
-        """Copies the parameters out, into the arrays given: their averages where there are such,
+        """Copy the parameters out, into the arrays given: their averages if weights are averaged,
         unless `averaged` is False."""
         self._check(parameters, self.architecture.parameter_shapes, writable=True)
         averaged = averaged and self.has_averaged_weights
@@ -177,7 +179,7 @@ class Network:
         return parameters
 
     def set_averaged_weights(self, *parameters):
-        """Copies averages of the weights in; see `set_parameters`."""
+        """Copy averages of the weights in; see `set_parameters`."""
         self._check(parameters, self.architecture.parameter_shapes)
         for average, (layer, arrays) in zip(
             self._averaged_weights, self._by_layer(parameters), strict=True
@@ -186,8 +188,8 @@ class Network:
         self.has_averaged_weights = True
 
     def average(self, share):
-        """Lets the averages follow the weights: ``average += share * (weights - average)``. The
-        first are the weights themselves."""
+        """Let the averages follow the weights: ``average += share * (weights - average)``. The
+        first averages are the weights themselves."""
         for layer, average in zip(self._layers, self._averaged_weights, strict=True):
             if self.has_averaged_weights:
                 average += self.dtype.type(share) * (layer.parameters - average)
@@ -196,9 +198,9 @@ class Network:
         self.has_averaged_weights = True
 
     def set_optimizer_state(self, slots):
-        """Copies the optimizer's state in: for each slot a tuple of lists shaped like the trained
-        parameters, which are all but running averages (sgd: the velocity; adam: first and second
-        moments)."""
+        """Copy the optimizer's state in: for each slot a tuple of lists shaped like the trained
+        parameters, which are all except running statistics (sgd: the velocity; adam: first and
+        second moments)."""
         if len(slots) != len(self._states):
             raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
         for state, slot in zip(self._states, slots, strict=True):
@@ -207,7 +209,7 @@ class Network:
                 layer.load(flat, *arrays)
 
     def get_optimizer_state(self):
-        """The optimizer's state as new arrays; see `set_optimizer_state`."""
+        """Return the optimizer's state as new arrays; see `set_optimizer_state`."""
         slots = []
         for state in self._states:
             slot = tuple(
@@ -281,19 +283,19 @@ class Network:
         return self._engines[key]
 
     def prepare(self, dataset, batch_size, *, whole_gradient=False):
-        """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
-        be had is missed before the work begins. whole_gradient: also what `loss_and_gradient` and
+        """Allocate what training on batches of `batch_size` rows needs, so that a lack of memory is
+        found before the work begins. With `whole_gradient`, also what `loss_and_gradient` and
         `clip_norm` need."""
         self._engine(dataset, batch_size, keep_gradient=whole_gradient)
 
     def epochs_at_once(self, n_rows, batch_size):
-        """Epochs that one call of `train` should be given: as many as take some milliseconds."""
+        """How many epochs one call of `train` should run: as many as take some milliseconds."""
         products = sum(fan_in * fan_out for fan_in, fan_out in self.architecture.coef_shapes)
         work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
         return max(1, int(CALL_WORK / work))
 
     def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, outcome=None):
-        """Epochs over rows of the data set, a step after each batch.
+        """Run epochs over rows of the data set, with a step after each batch.
 
         Parameters
         ----------

@@ -7,15 +7,15 @@ from joblib import cpu_count
 
 from .. import _core
 
-# More than these, and than four a core, are not started whatever is asked for: the result would be
-# the same, and an OpenMP that cannot have its threads ends the process.
+# Explicit requests are capped at max(MOST_THREADS, 4 x cores): the result would be the same, and
+# libgomp aborts the process if it cannot create a thread.
 MOST_THREADS = 64
 
 _forked = False
 
 
 def _note_fork():
-    """OpenMP's threads do not survive a fork, and GCC's runtime then waits for them for ever."""
+    """Remember the fork: OpenMP's threads do not survive it, and libgomp would wait for them."""
     global _forked
     _forked = True
 

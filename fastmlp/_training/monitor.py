@@ -76,7 +76,7 @@ class Monitor:
         return {"dead_units": dead, "saturated_units": saturated}
 
     def _complaint(self, norms, outputs):
-        """What there is to warn of, or None."""
+        """The text of the warning, or None."""
         trained = self.trained_layers
         if not np.isfinite(norms).all():
             layer = int(np.argmin(np.isfinite(norms)))

@@ -19,8 +19,8 @@ class OptimizerState:
         What a schedule multiplies: `learning_rate_init`, or with SGD what scikit-learn's schedules
         have made of it.
     learning_rate : float
-        The rate of the last step where there is a schedule. Without: of the next one, but Adam's is
-        that of the last one, bias-corrected.
+        With a schedule, the rate of the last step. Without one, the rate of the next step, except
+        that Adam's is that of the last step, bias-corrected.
     t : int
         Steps taken so far.
     n_steps : int
@@ -28,7 +28,7 @@ class OptimizerState:
     epochs : int
         Whole epochs trained so far.
     n_averaged : int
-        Those of which "swa" has averaged the weights.
+        Epochs of which "swa" has averaged the weights.
     slots : list or None
         State of the optimizer (velocities, moments): for each slot, a tuple of lists of arrays
         shaped like the network's parameters. None stands for zeros.
@@ -79,7 +79,7 @@ class OptimizerState:
             self.n_averaged = 0
 
     def keep(self, network, parameters):
-        """Take over what a Network has made of all this. `parameters` tells the shapes."""
+        """Take over the state from a Network after training. `parameters` have the shapes."""
         self.slots = network.get_optimizer_state()
         self.averages = self.last = None
         if network.has_averaged_weights:
@@ -91,7 +91,7 @@ class OptimizerState:
             network.get_parameters(*self.last, averaged=False)
 
     def _rates(self, schedule, t):
-        """Rates of the steps after `t` steps: an array."""
+        """The rates after `t` steps, an array."""
         return self.base_rate * schedule.factors(np.minimum(1, t / self.n_steps))
 
     def step_settings(self, settings, n_epochs, n_batches):
@@ -116,8 +116,8 @@ class OptimizerState:
         return step
 
     def average(self, settings, network, n_epochs):
-        """After whole epochs (with "swa" one, or none): their weights go into the mean in the last
-        quarter of the training."""
+        """Count whole epochs (with "swa" one, or none), and average the weights after them if they
+        belong to the last quarter of the training."""
         self.epochs += n_epochs
         if (
             n_epochs
@@ -141,7 +141,7 @@ class OptimizerState:
             self.learning_rate = float(self.learning_rate * correction)
 
     def on_plateau(self, settings, message):
-        """Training has stalled: lower the learning rate, or return True to stop."""
+        """Lower the learning rate where training has stalled, or return True to stop."""
         adaptive = self.name == "sgd" and settings.learning_rate == "adaptive"
         stop = not adaptive or self.base_rate <= 1e-6
         if not stop:

@@ -9,8 +9,8 @@ import numpy as np
 class TrainingRecord:
     """What training notes, and goes on from in warm starts and partial_fit.
 
-    An estimator has each as an attribute of that name with an underscore behind, or, of the last
-    three, before. None stands for what was not measured.
+    An estimator has an attribute for each field: its name is followed by an underscore, or, for the
+    last three, preceded by one. None stands for what was not measured.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Progress:
 
     @property
     def horizon(self):
-        """Epochs before which there can be no plateau."""
+        """The number of epochs within which there can be no plateau."""
         return max(1, self.settings.n_iter_no_change + 1 - self.record.no_improvement_count)
 
     def add(self, outcome, network, learning_rates):
@@ -153,7 +153,7 @@ class Progress:
         return best
 
     def _judge_score(self, validation_loss, score):
-        """The same of a single epoch, by its validation score."""
+        """The same for a single epoch, by its validation score."""
         record = self.record
         record.validation_loss_curve.append(validation_loss)
         record.validation_scores.append(score)
@@ -169,7 +169,7 @@ class Progress:
 
     @property
     def plateau(self):
-        """The message about a plateau, or None where there is progress (or still patience)."""
+        """The message about a plateau, or None if there is progress or still patience."""
         if self.record.no_improvement_count <= self.settings.n_iter_no_change:
             return None
         measure = "Validation score" if self.by_score else "Training loss"

@@ -72,7 +72,7 @@ class Schedule:
         Raises
         ------
         ValueError
-            If a callable returns anything else than finite numbers, none of them negative.
+            If a callable returns anything except finite numbers that are not negative.
         """
         factors = np.ones_like(t)
         if callable(self.learning_rate):

@@ -132,7 +132,8 @@ class _StochasticTraining:
 
     def _warn_of_max_iter(self):
         settings = self.task.settings
-        if not (self.incremental or settings.schedule.has_end):  # which ends where it was planned
+        # a schedule with an end has reached it as planned
+        if not (self.incremental or settings.schedule.has_end):
             warnings.warn(
                 "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
                 " hasn't converged yet." % settings.max_iter,

@@ -1,4 +1,4 @@
-"""What goes on in a network: for those who learn how a network learns."""
+"""Look inside a network while it trains."""
 
 from .trace import TracedLayer, TracedStep, trace_step
 
