@@ -25,8 +25,8 @@ import machine
 import peers
 import report
 from fastmlp import _core
-from fastmlp._architecture import Architecture
-from fastmlp._network import Network
+from fastmlp._network.architecture import Architecture
+from fastmlp._network.network import Network
 from workloads import BY_NAME, WORKLOADS, flops_per_row
 
 PASS_FLOPS = 1e9  # work of a pass
@@ -97,9 +97,9 @@ def measure(workload, dtype, n_threads, seconds=1.0):
     while best is None or time.perf_counter() < end:
         clocks[:] = 0
         begin = time.perf_counter()
-        network.train(dataset, orders, workload.batch, alpha=peers.ALPHA, step=step)
+        outcome = network.train(dataset, orders, workload.batch, alpha=peers.ALPHA, step=step)
         took = time.perf_counter() - begin
-        step["t"] += network.n_steps
+        step["t"] += outcome.n_steps
         # From time to time a fit tries another number of threads. Passes with such a trial count
         # only if there are no others.
         totals = clocks.sum(axis=1)
@@ -108,12 +108,12 @@ def measure(workload, dtype, n_threads, seconds=1.0):
         if best is None:
             is_best = not is_mixed or time.perf_counter() > end
         else:
-            is_best = not is_mixed and took < best.step * network.n_steps
+            is_best = not is_mixed and took < best.step * outcome.n_steps
         if is_best:
-            mean = clocks[working].mean(axis=0) / network.n_steps
+            mean = clocks[working].mean(axis=0) / outcome.n_steps
             phases = dict(zip(_core.PHASES, mean.tolist(), strict=True))
-            rows = orders.size / network.n_steps
-            best = Times(int(working.sum()), rows, took / network.n_steps, phases)
+            rows = orders.size / outcome.n_steps
+            best = Times(int(working.sum()), rows, took / outcome.n_steps, phases)
     return best
 
 

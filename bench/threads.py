@@ -104,17 +104,18 @@ class Model:
         self.read, self.write, self.meeting = read, write, meeting
         network = step.network_of(workload, dtype, 1)
         self.n_rows = min(workload.batch, workload.n_rows)
-        self.n_shares, _, chunk_rows = network._plan(self.n_rows, False)
-        if chunk_rows < self.n_rows:
+        plan = network._plan(self.n_rows, False)
+        self.n_partials = plan.n_partials
+        if plan.micro_batch_rows < self.n_rows:
             raise ValueError("a batch in several micro-batches is not modelled")
         table = _core.kernel_table(_core.isa(), dtype)
         self.mr, real = table["mr"], np.dtype(dtype).itemsize
         work = self.n_rows * flops_per_row(workload.layer_units)
         self.most_threads = min(max(1, work // WORK_PER_THREAD), -(-self.n_rows // self.mr))
-        if self.n_shares:
-            self.most_threads = min(self.most_threads, self.n_shares)
+        if self.n_partials:
+            self.most_threads = min(self.most_threads, self.n_partials)
         halves = dict(alone.phases)
-        self.weights = halves.pop("step") + (0 if self.n_shares else halves.pop("gradient"))
+        self.weights = halves.pop("step") + (0 if self.n_partials else halves.pop("gradient"))
         self.rows = sum(halves.values())
         # numbers of cache lines
         layers = network._layers
@@ -134,9 +135,9 @@ class Model:
         weights = self.layer_lines.sum()
         read = away * (weights + self.copies)
         written = (weights + self.copies) / n
-        if self.n_shares:
-            read += away * self.n_shares * weights / n
-            written += away * self.n_shares * weights / n
+        if self.n_partials:
+            read += away * self.n_partials * weights / n
+            written += away * self.n_partials * weights / n
         else:
             # a thread that works on a layer reads all of its inputs, and the deltas of its panels
             on_layer = np.maximum(1, n * self.layer_lines / weights)
@@ -147,7 +148,7 @@ class Model:
     def predict(self, n_threads):
         """Return the threads that a fit would use, and {component: seconds} of its step."""
         n = int(min(n_threads, self.most_threads))
-        units = self.n_shares or -(-self.n_rows // self.mr)
+        units = self.n_partials or -(-self.n_rows // self.mr)
         read, written = self.lines(n)
         return n, {
             "compute": self.rows * -(-units // n) / units + self.weights / n,

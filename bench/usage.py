@@ -22,7 +22,6 @@ use their default number of threads, except with joblib.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ import warnings
 import zipfile
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import machine
 import report
@@ -200,9 +200,9 @@ def size(repeat):
 
     zipped = BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(os.scandir(os.path.dirname(fastmlp.__file__)), key=lambda p: p.name):
-            if path.name.endswith((".py", ".so", ".pyd")):
-                archive.write(path.path, path.name)
+        for path in sorted(Path(fastmlp.__file__).parent.rglob("*")):
+            if path.suffix in (".py", ".so", ".pyd"):
+                archive.write(path)
     yield "package, zipped", "MB", {"fastmlp": len(zipped.getvalue()) / 1e6}
 
 

@@ -1,7 +1,10 @@
 """fastmlp: scikit-learn's multilayer perceptrons, compiled."""
 
-from fastmlp._mlp import MLPClassifier, MLPRegressor
-from fastmlp._version import __version__
+from importlib import import_module
+
+from ._estimators.classifier import MLPClassifier
+from ._estimators.regressor import MLPRegressor
+from ._version import __version__
 
 __all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
 
@@ -23,7 +26,8 @@ def show_config():
     >>> sorted(fastmlp.show_config())
     ['compiler', 'isa', 'isas_available', 'n_threads', 'openmp', 'version']
     """
-    from fastmlp import _core, _network
+    from . import _core
+    from ._network.threads import effective_n_threads
 
     return {
         "version": __version__,
@@ -31,5 +35,12 @@ def show_config():
         "isas_available": _core.isas(),
         "openmp": _core.openmp(),
         "compiler": _core.compiler(),
-        "n_threads": _network.effective_n_threads(None),
+        "n_threads": effective_n_threads(None),
     }
+
+
+def __getattr__(name):
+    """Import `inspection` when it is first used."""
+    if name == "inspection":
+        return import_module("fastmlp.inspection")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ import fastmlp
 README = Path(__file__).parent.parent / "README.md"
 MODULES = [
     "fastmlp",
-    *(f"fastmlp.{found.name}" for found in pkgutil.iter_modules(fastmlp.__path__)),
+    *(found.name for found in pkgutil.walk_packages(fastmlp.__path__, "fastmlp.")),
 ]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 PUBLIC = [fastmlp.MLPClassifier, fastmlp.MLPRegressor]

@@ -8,42 +8,52 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE, CSRC = ROOT / "fastmlp", ROOT / "csrc"
-pytestmark = pytest.mark.skipif(
-    not (PACKAGE / "_core" / "engine.pyx").exists(), reason="needs the sources beside the tests"
-)
+pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources beside the tests")
 
 # From the top of the house to its foundation; a module imports what is below it.
 FLOORS = [
-    *("__init__", "inspection", "_mlp", "_base", "_checks", "_losses", "_training", "_validation"),
-    *("_history", "_optimizer", "_initialization", "_network", "_architecture", "_core", "csrc"),
+    *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
+    *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
+    *("_estimators.prediction", "_estimators.scoring", "_estimators.constraints"),
+    "_estimators.losses",
+    *("_training.stochastic", "_training.lbfgs", "_training.settings", "_training.progress"),
+    *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
+    "_training.schedules",
+    *("_network.ensemble", "_network.network", "_network.layer", "_network.threads"),
+    *("_network.initialization", "_network.plan", "_network.architecture"),
+    *("_core", "csrc"),
 ]
 CORE = [
     *("__init__", "engine", "prediction", "teams", "passes", "pacing", "updates", "gradients"),
     *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
     "team",
 ]
-ANYWHERE = {"_docs", "_version"}  # nothing but text: everything may import them
+ANYWHERE = {"_estimators.docs", "_version"}  # nothing but text: everything may import them
+EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a docstring
 # Packages from outside, beyond Python's own library: who may import them.
 OUTSIDE = {
     "numpy": set(FLOORS),
-    "scipy": {"_mlp", "_base", "_training", "_network", "_core"},
-    "scipy.optimize": {"_training"},
+    "scipy": {"_estimators.prediction", "_training.lbfgs", "_core"},
+    "scipy.optimize": {"_training.lbfgs"},
     "sklearn": {
-        *("_mlp", "_base", "_checks", "_losses", "_training", "_validation", "_initialization"),
+        *(name for name in FLOORS if name.startswith("_estimators.")),
+        *("_training.stochastic", "_training.lbfgs", "_training.validation"),
+        "_network.initialization",
     },
-    "joblib": {"_network"},
+    "joblib": {"_network.threads"},
     "cython": {"_core"},
 }
 
 
 def python_imports(path):
     """Modules that a .py file imports, also inside functions, absolute."""
+    package = ["fastmlp", *path.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = "fastmlp" if node.level else ""
-            module = ".".join(part for part in (base, node.module) if part)
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
@@ -58,15 +68,26 @@ def cython_imports(path):
         yield from (f"{base.rstrip('.')}.{name.strip()}" for name in names.split(","))
 
 
+def module_of(path):
+    """The name of a file's module within the package; all of the core is one."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    if parts[0] == "_core":
+        return "_core"
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)
+
+
 def modules():
     """Module -> all that it imports."""
-    found = {p.stem: set(python_imports(p)) for p in sorted(PACKAGE.glob("*.py"))}
-    found["_core"] = set().union(*core_modules().values())
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.setdefault(module_of(path), set()).update(python_imports(path))
+    for path in sorted(PACKAGE.rglob("*.p[yx][xd]")):
+        found.setdefault(module_of(path), set()).update(cython_imports(path))
     return found
 
 
 def core_modules():
-    """The same of the modules in _core."""
+    """The same of the modules in _core; a .pyx and the .pxd beside it are one."""
     found = {"__init__": set(python_imports(PACKAGE / "_core" / "__init__.py"))}
     for path in sorted((PACKAGE / "_core").glob("[a-z]*.p[yx][xd]")):
         found.setdefault(path.stem, set()).update(cython_imports(path))
@@ -74,25 +95,28 @@ def core_modules():
 
 
 def own_parts(imports):
-    return {i.split(".")[1] for i in imports if i.startswith("fastmlp.")}
+    """The modules of the package among the imports, those that have a floor."""
+    names = [i.removeprefix("fastmlp.") for i in imports if i.startswith("fastmlp.")]
+    beginnings = {name.rsplit(".", n)[0] for name in names for n in range(name.count(".") + 1)}
+    return beginnings & set(FLOORS)
 
 
 def test_every_module_has_its_floor():
     """A new module is a new room: it needs its place here and in the docs."""
-    assert set(modules()) == {*FLOORS, *ANYWHERE} - {"csrc"}
+    assert set(modules()) == {*FLOORS, *ANYWHERE, *EMPTY} - {"csrc"}
 
 
 def test_imports_go_down_only():
     found = modules()
     for floor, name in enumerate(FLOORS[:-1]):
-        inside = own_parts(found[name]) & set(FLOORS)
+        inside = own_parts(found[name])
         assert inside <= set(FLOORS[floor:]), f"{name} imports upwards: {inside}"
-    for name in ANYWHERE:
+    for name in ANYWHERE | EMPTY:
         assert not own_parts(found[name])
 
 
 def test_imports_in_the_core_go_down_only():
-    """By cimport as by import; a .pyx and the .pxd beside it are one module."""
+    """By cimport as by import."""
     found = core_modules()
     assert set(found) == set(CORE)
     for floor, name in enumerate(CORE):
@@ -104,10 +128,20 @@ def test_imports_in_the_core_go_down_only():
 def test_the_walk_sees_the_imports_it_should():
     """So that a changed spelling of imports does not blind the tests above."""
     found = modules()
-    assert "_mlp" in own_parts(found["__init__"])
-    assert {"_training", "_network", "_core"} <= own_parts(found["_base"])
-    assert "_core" in own_parts(found["_network"])
+    assert {"_estimators.classifier", "_network.threads"} <= own_parts(found["__init__"])
+    base = own_parts(found["_estimators.base"])
+    assert {"_training.stochastic", "_network.network", "_core"} <= base
+    assert {"_core", "_network.layer"} <= own_parts(found["_network.network"])
     assert "numpy" in found["_core"]
+
+
+def test_nothing_below_the_estimators_is_given_one():
+    """Calls go down as well as imports: training and networks are given values and callables."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if module_of(path).split(".")[0] in ("_training", "_network"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = {getattr(node, field, None) for field in ("arg", "attr", "id")}
+                assert names.isdisjoint({"est", "estimator"}), f"{path.name}:{node.lineno}"
 
 
 @pytest.mark.parametrize("package", OUTSIDE)
@@ -144,7 +178,7 @@ def test_csrc_knows_no_python_no_openmp_and_no_allocation():
 
 
 def test_only_core_knows_openmp():
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         assert not re.search(r"\bprange\b|\bomp_", path.read_text()), path.name
 
 
@@ -175,12 +209,14 @@ def inside_parallel(before):
 
 def test_every_parallel_region_says_how_many_threads():
     """Without num_threads a region takes, or worse sets, the process's number."""
-    text = "".join(path.read_text() for path in sorted((PACKAGE / "_core").glob("*.p[yx][xd]")))
-    found = list(regions(text))
+    found = []
+    for path in sorted(PACKAGE.rglob("*.p[yx][xd]")):
+        text = path.read_text()
+        found += regions(text)
+        assert "omp_set_num_threads" not in text, path.name
     assert found
     for arguments in found:
         assert "num_threads=" in arguments.replace(" ", ""), arguments
-    assert "omp_set_num_threads" not in text
 
 
 def test_nothing_is_built_for_the_builders_processor_or_with_fast_math():

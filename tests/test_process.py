@@ -11,7 +11,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastmlp import _core
-from fastmlp._network import Network, effective_n_threads
+from fastmlp._network.network import Network
+from fastmlp._network.threads import effective_n_threads
 from reference.child import output_of, run_python
 from reference.problems import bits, ours, outputs, problem
 
@@ -25,7 +26,7 @@ import json
 from hashlib import sha256
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from fastmlp import _core
-from fastmlp._network import effective_n_threads
+from fastmlp._network.threads import effective_n_threads
 from reference.problems import bits, ours, problem
 found = {"isa": _core.isa()}
 numbers = (None, 1, 2, 3, 7, -1, -2, -100)

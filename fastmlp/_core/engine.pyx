@@ -97,7 +97,7 @@ cdef class Engine:
     cdef size_t _most_rows
     cdef Pace pace
     cdef int n_threads
-    cdef object _clocks, _dropped
+    cdef object _clocks, _dropped       # kept for the run's pointers
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
@@ -582,8 +582,7 @@ cdef class Engine:
         cdef Run run = self.run
         if averaged:
             run.layers = self.averaged
-        outputs, _ = predict_samples(&run, dataset, order, self.n_threads)
-        return outputs
+        return predict_samples(&run, dataset, order, self.n_threads)[0]
 
     def evaluate(self, Dataset dataset, order, bint averaged=False):
         """Sum of the weighted losses of the rows `order`, and their outputs; see `predict`."""

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fastmlp import _network
 from fastmlp._core import Dataset
-from fastmlp._network import members, stacked
+from fastmlp._network import network as network_module
+from fastmlp._network import plan
+from fastmlp._network.ensemble import members, stacked
+from fastmlp._network.network import train_together
 from reference.build import new_ensemble, new_network
 from reference.problems import CONTAINERS, KINDS, bits, ours, problem, sample_weights
 
@@ -46,9 +48,9 @@ def trained(make, start, dataset, orders, batch_size, solver):
     n_steps, losses = 0, []
     for piece in (orders[:2], orders[2:]):
         step = STEPS[solver] | {"t": n_steps}
-        network.train(dataset, piece, batch_size, alpha=0.1, step=step)
-        n_steps += network.n_steps
-        losses.append(network.loss_sums)
+        outcome = network.train(dataset, piece, batch_size, alpha=0.1, step=step)
+        n_steps += outcome.n_steps
+        losses.append(outcome.loss_sums)
     found = tuple([np.empty_like(a) for a in arrays] for arrays in start)
     network.get_parameters(*found)
     return found, network.get_optimizer_state(), np.concatenate(losses)
@@ -62,9 +64,9 @@ def test_each_network_is_trained_as_if_alone(way, solver, container, n_threads, 
     """Seven threads: more than networks, so that a large one has a team, and each has its turn."""
     n_rows, n_features, hidden, batch_size = WAYS[way]
     if way == "chunks":
-        monkeypatch.setattr(_network, "WORKSPACE_BYTES", 0)
-        monkeypatch.setattr(_network, "MAX_BYTES", 0)
-        monkeypatch.setattr(_network, "SHARE_BYTES", 0)
+        monkeypatch.setattr(plan, "WORKSPACE_BYTES", 0)
+        monkeypatch.setattr(plan, "MAX_BYTES", 0)
+        monkeypatch.setattr(plan, "PARTIAL_BYTES", 0)
     rng = np.random.RandomState(0)
     X = rng.standard_normal((n_rows, n_features)).astype(dtype)
     y = rng.randint(0, 3, n_rows).astype(np.int32)
@@ -383,13 +385,13 @@ def test_networks_of_other_shapes_are_not_trained_together():
     a, b = new_network([3, 2, 1], **settings), new_network([3, 4, 1], **settings)
     order = np.arange(8, dtype=np.intp)
     with pytest.raises(ValueError, match="same shape"):
-        a.train(dataset, order, 4, alpha=0, step=STEPS["sgd"], beside=[b])
+        train_together([a, b], dataset, order, 4, alpha=0, step=STEPS["sgd"])
 
 
 def test_no_memory_leaves_the_old_model(monkeypatch, dtype):
     X, y = problem("squared", dtype=dtype)
     model = ours("squared", n_estimators=N, **PARAMS).fit(X, y)
-    expected, made, engine = bits(model, X), [], _network._core.Engine
+    expected, made, engine = bits(model, X), [], network_module._core.Engine
 
     def no_memory_for_the_last(*args, **params):
         made.append(1)
@@ -398,7 +400,7 @@ def test_no_memory_leaves_the_old_model(monkeypatch, dtype):
         return engine(*args, **params)
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(_network._core, "Engine", no_memory_for_the_last)
+        patch.setattr(network_module._core, "Engine", no_memory_for_the_last)
         model.fit(X, y)
     assert bits(model, X) == expected
 
@@ -412,7 +414,7 @@ def test_an_interrupt_leaves_all_networks_at_the_same_step(n_threads, size, monk
     params = {"hidden_layer_sizes": hidden, "random_state": 0, "tol": 0, "shuffle": False}
     params |= {"n_iter_no_change": np.inf, "n_threads": n_threads, "n_estimators": N}
     model = ours("multiclass", max_iter=10**6, **params)
-    monkeypatch.setattr(_network, "CALL_WORK", 1e11)  # one call, that takes many seconds
+    monkeypatch.setattr(plan, "CALL_WORK", 1e11)  # one call, that takes many seconds
     old = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:

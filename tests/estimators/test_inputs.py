@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.preprocessing import LabelBinarizer
 
 from fastmlp import MLPClassifier, _core
-from fastmlp._mlp import _fitted_binarizer
+from fastmlp._estimators.classifier import _fitted_binarizer
 from reference.problems import KINDS, bits, ours, outputs, problem, theirs
 
 NUMBERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]

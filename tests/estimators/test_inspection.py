@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fastmlp import MLPClassifier, MLPRegressor, _core
-from fastmlp._losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from fastmlp._estimators.losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from fastmlp.inspection import trace_step
 from reference.naive import SLOPE, NaiveDataset, NaiveNetwork
 from reference.problems import ACTIVATIONS, CONTAINERS, KINDS, ours, problem, sample_weights

@@ -14,7 +14,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 import fastmlp
 from fastmlp import _core
-from fastmlp._losses import CLASSIFIER_LOSSES, POSITIVE, REGRESSOR_LOSSES
+from fastmlp._estimators.losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from fastmlp._network.architecture import POSITIVE
 from reference.naive import FORWARD
 from reference.problems import OUT_ACTIVATIONS, bits, ours, problem
 

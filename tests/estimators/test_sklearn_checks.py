@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import _regression_dataset, parametrize_with_checks
 
 from fastmlp import MLPClassifier, MLPRegressor, _core
-from fastmlp._losses import REGRESSOR_LOSSES
+from fastmlp._estimators.losses import REGRESSOR_LOSSES
 from reference.problems import ours, outputs, problem
 
 # Compare two trainings to 1e-7.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastmlp import _core
-from fastmlp._architecture import Architecture, LossSettings
+from fastmlp._network.architecture import Architecture, LossSettings
 
 PLAIN = Architecture([4, 5, 5, 3], ["tanh", "relu"], loss="log_loss")
 

@@ -105,11 +105,11 @@ def test_one_sgd_step_is_minus_rate_times_gradient(
         new_network, kind, activation, *parameters, optimizer="sgd", n_threads=n_threads
     )
     step = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False}
-    network.train(dataset, np.arange(n, dtype=np.intp), n, alpha=0.3, step=step)
-    np.testing.assert_allclose(network.loss_sums, [n * loss], rtol=1e-5)
+    outcome = network.train(dataset, np.arange(n, dtype=np.intp), n, alpha=0.3, step=step)
+    np.testing.assert_allclose(outcome.loss_sums, [n * loss], rtol=1e-5)
     moved = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
     network.get_parameters(*moved)
     tolerance = 1e-13 if dtype == np.float64 else 1e-6
     for new, old, g in zip([*moved[0], *moved[1]], [*coefs, *intercepts], slope, strict=True):
         np.testing.assert_allclose(new, old - 0.01 * g, rtol=0, atol=tolerance)
-    assert network.n_steps == 1
+    assert outcome.n_steps == 1

@@ -9,8 +9,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 
 from fastmlp import MLPClassifier, MLPRegressor
-from fastmlp._architecture import Architecture
-from fastmlp._initialization import INITIALIZATIONS, initial_parameters
+from fastmlp._network.architecture import Architecture
+from fastmlp._network.initialization import INITIALIZATIONS, initial_parameters
 from reference.problems import bits, ours, problem
 
 # fan_in, fan_out -> variance

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import _core, _network
-from fastmlp._architecture import Architecture
+from fastmlp import _core
 from fastmlp._core import Dataset
-from fastmlp._initialization import initial_parameters
+from fastmlp._network import plan
+from fastmlp._network.architecture import Architecture
+from fastmlp._network.initialization import initial_parameters
 from reference.build import new_network
 from reference.naive import EPSILON, FORWARD, dropout_factors, loss_value
 from reference.networks import FUSED
@@ -183,10 +184,10 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
         np.testing.assert_allclose(found, expected[:n_rows], atol=10 * tolerance)
 
 
-WAYS = {  # limits in _network, for batches of 200
+WAYS = {  # limits in _network/network.py, for batches of 200
     "shares": {},
-    "blocks": {"SHARE_BYTES": 0},
-    "blocks in chunks": {"SHARE_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
+    "blocks": {"PARTIAL_BYTES": 0},
+    "blocks in chunks": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
 }
 
 
@@ -195,7 +196,7 @@ WAYS = {  # limits in _network, for batches of 200
 @pytest.mark.parametrize("feature", LAYER_FEATURES)
 def test_bits_do_not_depend_on_threads(feature, way, container, dtype, monkeypatch):
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(_network, name, value)
+        monkeypatch.setattr(plan, name, value)
     X, y = problem("multiclass", n_samples=450, n_features=30, dtype=dtype)
     weights = np.random.RandomState(0).uniform(0, 2, len(y))
     params = {"hidden_layer_sizes": (40, 40), "max_iter": 3, "random_state": 0}
@@ -220,7 +221,7 @@ def test_ways_agree(feature, monkeypatch):
     for way, container in itertools.product(WAYS, (np.asarray, sparse.csr_array)):
         with monkeypatch.context() as patch:
             for name, value in WAYS[way].items():
-                patch.setattr(_network, name, value)
+                patch.setattr(plan, name, value)
             model = ours("multiclass", **params, **LAYER_FEATURES[feature]).fit(container(X), y)
             found.append(outputs(model, X))
     for other in found[1:]:
@@ -233,9 +234,9 @@ def test_a_slice_of_a_pass_may_begin_within_a_batch(normalization, monkeypatch):
     rng, units = np.random.RandomState(0), [300, 300, 300, 5]
     dataset = Dataset(rng.standard_normal((600, 300)), rng.standard_normal((600, 5)))
     start, found = start_of(units, normalization), []
-    monkeypatch.setattr(_network, "MIN_ROWS", 32)
+    monkeypatch.setattr(plan, "MIN_ROWS", 32)
     for workspace in (2**30, 2**21):
-        monkeypatch.setattr(_network, "WORKSPACE_BYTES", workspace)
+        monkeypatch.setattr(plan, "WORKSPACE_BYTES", workspace)
         settings = {"loss": "squared_error", "dtype": np.float64, "normalization": normalization}
         network = new_network(units, activations=["tanh", "tanh"], **settings)
         network.set_parameters(*start)
@@ -271,11 +272,11 @@ def test_frozen_layers_keep_their_running_averages(dtype):
         network.set_parameters(*start)
         dataset = Dataset(X, y)
         step = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-        network.train(dataset, order, len(X), alpha=0.0, step=step)
+        outcome = network.train(dataset, order, len(X), alpha=0.0, step=step)
         exact = [[a.astype(float) for a in arrays] for arrays in start]
         hidden = plain_forward(exact, X, ACTS, "batch", True, [i not in frozen for i in range(3)])
         loss = loss_value("squared_error", y, hidden)
-        np.testing.assert_allclose(network.loss_sums[0] / len(X), loss, rtol=1e-4)
+        np.testing.assert_allclose(outcome.loss_sums[0] / len(X), loss, rtol=1e-4)
         after = start_of(units, "batch", dtype, seed=2)
         network.get_parameters(*after)
         for before, arrays in zip(start, after, strict=True):

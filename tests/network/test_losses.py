@@ -9,7 +9,7 @@ from scipy import sparse
 
 from fastmlp import _core
 from fastmlp._core import Dataset
-from fastmlp._losses import POSITIVE
+from fastmlp._network.architecture import POSITIVE
 from reference import losses
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import _core, _network
+from fastmlp import _core
 from fastmlp._core import Dataset
+from fastmlp._network import plan
 from reference.build import new_network
 from reference.problems import sample_weights
 
@@ -30,8 +31,8 @@ CLIPS = {
 }
 WAYS = {
     "partial gradients": {},
-    "blocks": {"SHARE_BYTES": 0},
-    "micro-batches": {"SHARE_BYTES": 0, "WORKSPACE_BYTES": 0, "MAX_BYTES": 0},
+    "blocks": {"PARTIAL_BYTES": 0},
+    "micro-batches": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 0, "MAX_BYTES": 0},
 }
 
 
@@ -91,12 +92,12 @@ def test_gradient_and_step_are_the_fused_step(optimizer, form, clip, way, dtype,
     """Bit by bit: parameters, averages, running statistics and the optimizer's state; and the
     loss."""
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(_network, name, value)
+        monkeypatch.setattr(plan, name, value)
     container = sparse.csr_array if optimizer in ("adam", "lion") else np.asarray
     units, dataset, order = case(form, dtype, container)
     step, average = settings_of(optimizer) | CLIPS[clip], clip == "all"
     fused = build(form, units, optimizer, dtype, n_threads=2, average=average)
-    fused.train(dataset, order, BATCH, alpha=0.3, step={**step, "t": 3})
+    outcome = fused.train(dataset, order, BATCH, alpha=0.3, step={**step, "t": 3})
     for n_threads in (1, 3):
         apart = build(form, units, optimizer, dtype, n_threads=n_threads, average=average)
         total, t = 0.0, 3
@@ -111,7 +112,7 @@ def test_gradient_and_step_are_the_fused_step(optimizer, form, clip, way, dtype,
             total += (loss + penalty) / weight * len(rows)
             t += 1
         assert state_of(apart) == state_of(fused)
-        np.testing.assert_allclose(total, fused.loss_sums[0], rtol=1e-14)
+        np.testing.assert_allclose(total, outcome.loss_sums[0], rtol=1e-14)
 
 
 def test_a_flat_gradient_lies_alike_in_every_instruction_set(dtype):
@@ -171,7 +172,7 @@ INPUTS = list(
 def test_the_derivative_by_the_inputs(activation, normalization, residual, way, monkeypatch):
     """Central differences over the inputs of three rows; all threads find the same bits."""
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(_network, name, value)
+        monkeypatch.setattr(plan, name, value)
     n, h, rows = (40, 1e-6, (0, 17, 39)) if normalization == "batch" else (300, 1e-6, (0, 170, 299))
     units = [5, 19, 19, 2]
     rng = np.random.RandomState(len(activation))

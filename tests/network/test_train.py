@@ -35,10 +35,10 @@ def train(cls, dataset, case, kind, activation, dtype, optimizer, batch_size, **
         step["learning_rate"] /= 50  # the exponential diverges otherwise
     for n_rows in (23, 22, 9):
         order = rng.permutation(len(data[1]))[:n_rows].astype(np.intp)
-        network.train(dataset, order, batch_size, alpha=0.3, step=step)
-        losses += network.loss_sums
+        outcome = network.train(dataset, order, batch_size, alpha=0.3, step=step)
+        losses += outcome.loss_sums
         if optimizer == "adam":
-            step["t"] += network.n_steps
+            step["t"] += outcome.n_steps
     found = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
     network.get_parameters(*found)
     state = [array for slot in network.get_optimizer_state() for part in slot for array in part]

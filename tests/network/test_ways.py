@@ -4,8 +4,8 @@ weights or by shares of rows. Each against NumPy, and with the same bits for eve
 import numpy as np
 import pytest
 
-from fastmlp import _network
 from fastmlp._core import Dataset
+from fastmlp._network import plan
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
 from reference.trajectories import relative_difference
@@ -24,8 +24,8 @@ def trained(cls, dataset_cls, loss, dtype, **params):
     network.set_parameters(coefs, intercepts)
     dataset = dataset_cls(*data)
     order = np.random.RandomState(1).permutation(N_SAMPLES).astype(np.intp)
-    network.train(dataset, order, BATCH_SIZE, alpha=0.1, step=dict(STEP))
-    found = [np.array(network.loss_sums)]
+    outcome = network.train(dataset, order, BATCH_SIZE, alpha=0.1, step=dict(STEP))
+    found = [np.array(outcome.loss_sums)]
     for method in (network.get_parameters, lambda *g: network.loss_and_gradient(dataset, 0.1, g)):
         arrays = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
         result = method(*arrays)
@@ -37,7 +37,7 @@ def trained(cls, dataset_cls, loss, dtype, **params):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_way_agrees_with_numpy_and_with_itself(loss, way, dtype, monkeypatch):
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(_network, name, value)
+        monkeypatch.setattr(plan, name, value)
     expected = trained(NaiveNetwork, NaiveDataset, loss, dtype)
     runs = [trained(new_network, Dataset, loss, dtype, n_threads=n) for n in (1, 2, 3, 7)]
     tolerance = 1e-12 if dtype == np.float64 else 1e-4
@@ -53,7 +53,7 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
     for way, limits in WAYS.items():
         with monkeypatch.context() as patch:
             for name, value in limits.items():
-                patch.setattr(_network, name, value)
+                patch.setattr(plan, name, value)
             units = case("log_loss", np.float64)[0]
             network = new_network(
                 units,
@@ -62,8 +62,8 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
                 dtype=np.float64,
                 optimizer="adam",
             )
-            n_shares, _, chunk_rows = network._plan(BATCH_SIZE, sparse=False)
-            found[way] = (n_shares > 0, chunk_rows < BATCH_SIZE)
+            cut = network._plan(BATCH_SIZE, sparse=False)
+            found[way] = (cut.n_partials > 0, cut.micro_batch_rows < BATCH_SIZE)
     assert found == {
         "shares": (True, False),
         "shares in chunks": (True, True),

@@ -1,7 +1,8 @@
 """Networks from keywords: the constructor of a NaiveNetwork, for fastmlp's own."""
 
-from fastmlp._architecture import Architecture, LossSettings
-from fastmlp._network import Ensemble, Network
+from fastmlp._network.architecture import Architecture, LossSettings
+from fastmlp._network.ensemble import Ensemble
+from fastmlp._network.network import Network
 
 LAYOUT = ("activations", "out_activation", "loss", "normalization", "residual", "dropout", "dtype")
 

@@ -11,6 +11,7 @@ from scipy.sparse import issparse
 from scipy.special import expit, ndtr
 
 from fastmlp._core import OUT_ACTIVATIONS
+from fastmlp._network.network import Outcome
 
 
 def _softmax(z):
@@ -300,7 +301,7 @@ class NaiveNetwork:
         self.out_activation = out_activation or own
         if self.out_activation != own and own != "identity":
             self.loss = f"{loss}_deviance"
-        self.dtype, self.n_steps, self.loss_sums = np.dtype(dtype), 0, []
+        self.dtype, self.n_steps = np.dtype(dtype), 0
         self.coefs = [np.zeros(shape, dtype) for shape in pairwise(layer_units)]
         self.intercepts = [np.zeros(fan_out, dtype) for fan_out in layer_units[1:]]
         self.frozen_layers, self.averages = frozen_layers, None
@@ -395,9 +396,9 @@ class NaiveNetwork:
                 average += (1 - min(0.999, (1 + t) / (10 + t))) * (w - average)
 
     def train(self, dataset, orders, batch_size, *, alpha, step):
-        self.n_steps, self.loss_sums = 0, []
-        for order in np.atleast_2d(orders):
-            self.loss_sums.append(self._epoch(dataset, order, batch_size, alpha, step))
+        self.n_steps, orders = 0, np.atleast_2d(orders)
+        losses = [self._epoch(dataset, order, batch_size, alpha, step) for order in orders]
+        return Outcome(self.n_steps, losses)
 
     def _epoch(self, dataset, order, batch_size, alpha, step):
         loss_sum = 0.0

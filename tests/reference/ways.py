@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 
-# the limits in _network that bring each about, for the network below and batches of 150
+# the limits in _network/network.py that bring each about, for the network below and batches of 150
 WAYS = {
     "shares": {},
-    "shares in chunks": {"SHARE_CHUNK": 64},
-    "blocks": {"SHARE_BYTES": 0},
-    "blocks in chunks": {"SHARE_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
+    "shares in chunks": {"PARTIAL_MICRO_BATCH": 64},
+    "blocks": {"PARTIAL_BYTES": 0},
+    "blocks in chunks": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
 }
 LOSSES = {"log_loss": 5, "binary_log_loss": 1, "squared_error": 2}
 N_SAMPLES, BATCH_SIZE = 330, 150

@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import _network
 from fastmlp._core import Dataset, shuffle
+from fastmlp._network import network as network_module
+from fastmlp._network import plan
+from fastmlp._network.network import Outcome
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, problem, sample_weights
 
@@ -53,7 +55,7 @@ def test_shuffle_draws_from_the_global_state():
 
 
 def one_at_a_time(monkeypatch):
-    monkeypatch.setattr(_network, "CALL_WORK", 0)
+    monkeypatch.setattr(plan, "CALL_WORK", 0)
 
 
 def run(kind, X, y, weights=None, calls=1, **params):
@@ -97,13 +99,13 @@ def test_the_record_is_that_of_single_epochs(rule, container, dtype, monkeypatch
 def test_epochs_are_run_together(monkeypatch):
     """So that the test above compares two ways; and not beyond a plateau that may come."""
     X, y = problem("multiclass")
-    train, calls = _network.Network.train, []
+    train, calls = network_module.Network.train, []
 
     def counted(self, dataset, orders, *args, **params):
         calls.append(len(orders))
         train(self, dataset, orders, *args, **params)
 
-    monkeypatch.setattr(_network.Network, "train", counted)
+    monkeypatch.setattr(network_module.Network, "train", counted)
     run("multiclass", X, y, max_iter=100, tol=0, n_iter_no_change=np.inf)
     assert calls == [100]
     calls.clear()
@@ -139,9 +141,9 @@ def test_teams_run_epochs_together(way, n_threads, dtype):
         network.set_parameters(coefs, intercepts)
         steps, losses = 0, []
         for piece in pieces:
-            network.train(dataset, piece, batch_size, alpha=0.1, step=step | {"t": steps})
-            steps += network.n_steps
-            losses += network.loss_sums
+            outcome = network.train(dataset, piece, batch_size, alpha=0.1, step=step | {"t": steps})
+            steps += outcome.n_steps
+            losses += outcome.loss_sums
         found = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
         network.get_parameters(*found)
         runs.append([steps, losses, *[a.tobytes() for part in found for a in part]])
@@ -162,11 +164,12 @@ def test_orders_that_cannot_be_read_are_refused():
         *(beyond, before, orders[:, ::2], orders[::2], orders.T, orders.astype(np.int16)),
         *(orders[:0], orders[:, :0], orders[None], orders.astype(float)),
     ):
+        outcome = Outcome()
         with pytest.raises(ValueError):
-            network.train(dataset, wrong, 4, alpha=0, step=step)
-        assert (network.n_steps, network.loss_sums) == (0, [])
-    network.train(dataset, np.broadcast_to(orders[0], (4, 8)), 4, alpha=0, step=step)
-    assert (network.n_steps, len(network.loss_sums)) == (8, 4)
+            network.train(dataset, wrong, 4, alpha=0, step=step, outcome=outcome)
+        assert outcome == Outcome(0, [], (0.0, 0))
+    outcome = network.train(dataset, np.broadcast_to(orders[0], (4, 8)), 4, alpha=0, step=step)
+    assert (outcome.n_steps, len(outcome.loss_sums)) == (8, 4)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
@@ -175,7 +178,7 @@ def test_an_interrupt_between_the_epochs_of_a_call(monkeypatch, dtype):
     X, y = problem("multiclass", dtype=dtype)
     params = {"hidden_layer_sizes": (5,), "random_state": 0, "tol": 0, "shuffle": False}
     model = ours("multiclass", max_iter=10**6, n_iter_no_change=np.inf, **params)
-    monkeypatch.setattr(_network, "CALL_WORK", 1e11)  # one call, that takes many seconds
+    monkeypatch.setattr(plan, "CALL_WORK", 1e11)  # one call, that takes many seconds
     old = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     try:

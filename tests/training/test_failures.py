@@ -5,8 +5,10 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLPClassifier, MLPRegressor, _network
-from fastmlp._network import Network, effective_n_threads
+from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._network import network as network_module
+from fastmlp._network.network import Network
+from fastmlp._network.threads import _physical_cores, effective_n_threads
 from reference.build import new_network
 from reference.problems import bits, ours, problem
 
@@ -38,8 +40,8 @@ def test_an_error_in_the_middle_leaves_the_last_whole_step(monkeypatch, dtype):
     def train_three_times(self, dataset, orders, *args, **params):
         if len(epochs) == 3:
             raise TimeoutError
-        train(self, dataset, orders[:1], *args, **params)
-        epochs.extend(self.loss_sums)
+        outcome = train(self, dataset, orders[:1], *args, **params)
+        epochs.extend(outcome.loss_sums)
 
     model = MLPClassifier(7, random_state=0, shuffle=False)
     with monkeypatch.context() as patch, pytest.raises(TimeoutError):
@@ -64,7 +66,7 @@ def test_no_memory_leaves_the_old_model(solver, early_stopping, monkeypatch, dty
         raise MemoryError
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(_network._core, "Engine", no_memory)
+        patch.setattr(network_module._core, "Engine", no_memory)
         model.fit(X, y)
     for a, b in zip(weights(model), before, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -76,7 +78,7 @@ def test_any_number_of_threads_may_be_asked_for():
     params = {"hidden_layer_sizes": 7, "max_iter": 2, "random_state": 0}
     many = MLPClassifier(**params, n_threads=10**10).fit(X, y)
     assert bits(many, X) == bits(MLPClassifier(**params, n_threads=1).fit(X, y), X)
-    assert 1 <= effective_n_threads(10**10) <= max(64, 4 * _network._physical_cores())
+    assert 1 <= effective_n_threads(10**10) <= max(64, 4 * _physical_cores())
 
 
 @pytest.mark.parametrize("kind", ["binary", "squared"])

@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp import MLPRegressor, _network, _training
+from fastmlp import MLPRegressor
 from fastmlp._core import Dataset
+from fastmlp._network import network as network_module
+from fastmlp._network import plan
+from fastmlp._training import stochastic
 from reference.build import new_network
 from reference.problems import CONTAINERS, bits, ours, outputs, problem, sample_weights
 
@@ -50,7 +53,7 @@ def test_what_is_noted_of_each_epoch(solver, early_stopping, dtype):
 def test_epochs_run_at_once_leave_the_same_record(monkeypatch):
     X, y = problem("multiclass")
     together = small(max_iter=50, learning_rate_init=0.1, tol=0).fit(X, y)
-    monkeypatch.setattr(_network, "CALL_WORK", 0)
+    monkeypatch.setattr(plan, "CALL_WORK", 0)
     alone = small(max_iter=50, learning_rate_init=0.1, tol=0).fit(X, y)
     assert together.best_iteration_ == alone.best_iteration_ == 1 + np.argmin(alone.loss_curve_)
     for model in (together, alone):
@@ -134,15 +137,15 @@ def test_a_first_epoch_that_is_cut_short(container, dtype):
 
 def test_a_later_epoch_that_is_cut_short(monkeypatch, dtype):
     """Its steps count and its loss does not."""
-    train, clock = _network.Network.train, iter([0, 0, 100])
+    train, clock = network_module.Network.train, iter([0, np.inf])
     deadlines = iter([np.inf, -np.inf])
 
     def hurried(self, *args, **params):
-        train(self, *args, **params | {"deadline": next(deadlines)})
+        return train(self, *args, **params | {"deadline": next(deadlines)})
 
-    monkeypatch.setattr(_network, "CALL_WORK", 0)
-    monkeypatch.setattr(_network.Network, "train", hurried)
-    monkeypatch.setattr(_training, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(plan, "CALL_WORK", 0)
+    monkeypatch.setattr(network_module.Network, "train", hurried)
+    monkeypatch.setattr(stochastic, "perf_counter", lambda: next(clock))
     params = {"hidden_layer_sizes": (400,), "batch_size": 100, "dtype": dtype.name}
     model, X, y = wide(30_000, max_time=50, **params)
     model.fit(X, y)
@@ -175,16 +178,16 @@ def test_time_that_suffices_changes_nothing(dtype):
 
 
 def test_a_batch_in_chunks_is_finished(monkeypatch, dtype):
-    monkeypatch.setattr(_network, "WORKSPACE_BYTES", 2**15)
-    monkeypatch.setattr(_network, "MIN_ROWS", 40)
-    monkeypatch.setattr(_network, "SHARE_BYTES", 0)
+    monkeypatch.setattr(plan, "WORKSPACE_BYTES", 2**15)
+    monkeypatch.setattr(plan, "MIN_ROWS", 40)
+    monkeypatch.setattr(plan, "PARTIAL_BYTES", 0)
     X, y = problem("squared", 4000, 50, dtype)
     y = y[:, np.newaxis].astype(dtype)
     network = new_network(
         [50, 100, 1], activations=["tanh"], loss="squared_error", dtype=dtype, optimizer="sgd"
     )
     dataset, order = Dataset(X, y), np.arange(4000)
-    network.train(
+    outcome = network.train(
         dataset,
         np.array([order, order]),
         1500,
@@ -192,8 +195,8 @@ def test_a_batch_in_chunks_is_finished(monkeypatch, dtype):
         step={"learning_rate": 0.1},
         deadline=-np.inf,
     )
-    assert network.n_steps == 1
-    assert network.loss_sums == [] and network.rest[1] == 1500 and network.rest[0] > 0
+    assert outcome.n_steps == 1
+    assert outcome.loss_sums == [] and outcome.rest[1] == 1500 and outcome.rest[0] > 0
 
 
 @pytest.mark.parametrize("value", [0, -1, "1"])

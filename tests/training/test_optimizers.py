@@ -12,8 +12,9 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
-from fastmlp import MLPClassifier, MLPRegressor, _network
+from fastmlp import MLPClassifier, MLPRegressor
 from fastmlp._core import DECAYING, OPTIMIZERS, Dataset
+from fastmlp._network import plan
 from reference import optimizers, ways
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
@@ -104,8 +105,8 @@ def trained(cls, dataset_cls, feature, loss, container, dtype, **params):
     X = sparse.csr_array(X * (np.abs(X) > 0.8)) if container == "csr" else X
     dataset, found = dataset_cls(X, y, weights), []
     orders = [np.random.RandomState(i).permutation(ways.N_SAMPLES) for i in range(2)]
-    network.train(dataset, np.array(orders), ways.BATCH_SIZE, alpha=2.0, step=dict(step))
-    found += [np.array(network.loss_sums), network.predict(dataset, orders[0][:9].astype(np.intp))]
+    outcome = network.train(dataset, np.array(orders), ways.BATCH_SIZE, alpha=2.0, step=dict(step))
+    found += [np.array(outcome.loss_sums), network.predict(dataset, orders[0][:9].astype(np.intp))]
     arrays = [np.empty_like(c) for c in coefs], [np.empty_like(b) for b in intercepts]
     network.get_parameters(*arrays)
     for i in frozen:
@@ -126,7 +127,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
     expected = {}
     for way, limits in every_way.items():
         for name, value in limits.items():
-            monkeypatch.setattr(_network, name, value)
+            monkeypatch.setattr(plan, name, value)
         container = "csr" if way == "csr" else "dense"
         case = feature, loss, container, dtype
         runs = [trained(new_network, Dataset, *case, n_threads=n) for n in (1, 2, 3)]

@@ -543,7 +543,7 @@ def test_labels_that_are_missing_in_y_val():
         (
             "binary",
             {"stratify_validation": True, "validation_fraction": TimeSeriesSplit(3)},
-            "a splitter decides by itself",
+            "a splitter chooses the rows",
         ),
         ("multilabel", {"stratify_validation": True}, "y is multilabel"),
     ],

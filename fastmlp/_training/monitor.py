@@ -1,67 +1,15 @@
-"""The record of training: `history_`, and what `record` adds to it layer by layer."""
+"""What the parameter `record` adds to `history_`, layer by layer."""
 
 import warnings
-from time import perf_counter
 
 import numpy as np
 
-from ._core import Dataset
+from .._core import Dataset
+from .._network.architecture import RANGES
 
 PROBE_ROWS = 1000
 RECORDS = ("gradients", "activations", "weights")
-BOUNDS = {"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)}
 VANISHING, EXPLODING = 1e-3, 1e4  # see `Monitor`
-
-
-class History:
-    """Keeps `history_` of an estimator: a list for each measure, an entry for each epoch.
-
-    It goes on over calls. All lists are equally long: a measure that was not taken in some epochs
-    is NaN there.
-
-    Parameters
-    ----------
-    est : estimator
-    validation : Validation or None
-    monitor : Monitor or None
-    """
-
-    def __init__(self, est, validation=None, monitor=None):
-        if not hasattr(est, "history_"):
-            est.history_ = {"loss": []}
-        self.measures, self.validation, self.monitor = est.history_, validation, monitor
-        self.last = perf_counter()
-
-    @property
-    def measures_epochs(self):
-        """Whether each epoch must be looked at by itself."""
-        return self.validation is not None or self.monitor is not None
-
-    def __len__(self):
-        return len(self.measures["loss"])
-
-    def add(self, losses, network, learning_rates=None):
-        """Add epochs: a single one where there is more to measure than the loss. Return the loss
-        and the score on the validation set, NaN without."""
-        new = {"loss": losses}
-        validation_loss = score = np.nan
-        if self.validation is not None:
-            validation_loss, score = self.validation.measure(network)
-            new |= {"validation_loss": [validation_loss], "validation_score": [score]}
-        if learning_rates is not None:
-            new["learning_rate"] = learning_rates
-        if self.monitor is not None:
-            new |= {name: [found] for name, found in self.monitor.measure(network).items()}
-        now = perf_counter()
-        new["seconds"] = [(now - self.last) / len(losses)] * len(losses)
-        self.last = now
-        before = len(self)
-        for name, values in new.items():
-            self.measures.setdefault(name, [np.nan] * before).extend(values)
-        if len(new) < len(self.measures):
-            for name in self.measures.keys() - new.keys():
-                self.measures[name] += [np.nan] * len(losses)
-        return validation_loss, score
 
 
 class Monitor:
@@ -76,15 +24,17 @@ class Monitor:
 
     Parameters
     ----------
-    est : estimator
+    names : iterable of str
+        What to measure, of `RECORDS`.
     dataset : Dataset
     rows : ndarray of intp
         Training rows, of which the first 1000 are looked at.
     network : Network
     """
 
-    def __init__(self, est, dataset, rows, network):
-        self.est, self.names = est, frozenset(est.record)
+    def __init__(self, names, dataset, rows, network):
+        self.names, self.architecture = frozenset(names), network.architecture
+        self.trained_layers = network.trained_layers
         rows = rows[:PROBE_ROWS]
         weights = dataset.sample_weight
         self.probe = Dataset(
@@ -92,20 +42,17 @@ class Monitor:
         )
         self.gradient = tuple(
             [np.empty(shape, network.dtype) for shape in shapes]
-            for shapes in network.architecture.trained_shapes
+            for shapes in self.architecture.trained_shapes
         )
         self.warned = False
 
     def measure(self, network):
         """A list with an entry for each layer, by the names in `history_`."""
-        est, found = self.est, {}
-        with est._shown(network):
-            if "weights" in self.names:
-                found["weight_norms"] = _norms(est.coefs_)
-            if not self.names.isdisjoint({"gradients", "activations"}):
-                outputs = [
-                    est._outputs(self.probe, depth)[0] for depth in range(1, len(est.coefs_))
-                ]
+        found = {}
+        if "weights" in self.names:
+            found["weight_norms"] = _norms(network.copy_parameters()[0])
+        if not self.names.isdisjoint({"gradients", "activations"}):
+            outputs = network.hidden_outputs(self.probe)
         if "activations" in self.names:
             found |= self._idle_units(outputs)
         if "gradients" in self.names:
@@ -118,19 +65,19 @@ class Monitor:
 
     def _idle_units(self, outputs):
         dead, saturated = [], []
-        activations = self.est._activations(len(outputs) + 1)[:-1]
-        for name, output in zip(activations, outputs, strict=True):
+        for name, output in zip(self.architecture.activations, outputs, strict=True):
             dead.append(float((output == output[0]).all(axis=0).mean()))
-            low, high = BOUNDS.get(name, (-np.inf, np.inf))
-            margin = 0.01 * (high - low) if name in BOUNDS else 0
+            low, high = RANGES.get(name, (-np.inf, np.inf))
+            margin = 0.01 * (high - low)
+            if not np.isfinite(margin):  # units saturate only between two bounds
+                low, high, margin = -np.inf, np.inf, 0
             near = (output <= low + margin) | (output >= high - margin)
             saturated.append(float((near.mean(axis=0) > 0.5).mean()))
         return {"dead_units": dead, "saturated_units": saturated}
 
     def _complaint(self, norms, outputs):
-        """What there is to warn of, or None."""
-        n_layers = len(norms)
-        trained = sorted(set(range(n_layers)) - {i % n_layers for i in self.est.frozen_layers})
+        """The text of the warning, or None."""
+        trained = self.trained_layers
         if not np.isfinite(norms).all():
             layer = int(np.argmin(np.isfinite(norms)))
             return f"The gradient of layer {layer} is not finite: gradients explode. " + CURE
@@ -144,8 +91,8 @@ class Monitor:
                 f"Gradients vanish: all units of hidden layer {layer} are dead. Try a smaller"
                 " learning_rate_init, or another activation than relu."
             )
-        errors = np.divide(norms, lengths, out=np.zeros(n_layers), where=lengths > 0)
-        if not trained or errors[trained[-1]] == 0:
+        errors = np.divide(norms, lengths, out=np.zeros(len(norms)), where=lengths > 0)
+        if errors[trained[-1]] == 0:
             return None
         first, last = trained[0], trained[-1]
         share = errors[first] / errors[last]

@@ -1,14 +1,12 @@
-"""One training step laid open, layer by layer: for those who learn how a network learns."""
+"""One training step laid open, layer by layer."""
 
 import copy
 from dataclasses import dataclass
 
 import numpy as np
 
-from ._base import _BaseMLP
-from ._core import Dataset, Parameters, predict
-
-__all__ = ["TracedLayer", "TracedStep", "trace_step"]
+from .._core import Dataset, Parameters, predict
+from .._estimators.base import _BaseMLP
 
 # Arrays with more rows or columns are summed up in the table, in a line.
 _MOST_NUMBERS = 6
@@ -224,9 +222,8 @@ def trace_step(estimator, X, y, sample_weight=None):
     model = copy.deepcopy(estimator).set_params(**_ONE_PLAIN_STEP)
     if model.normalization == "batch":
         model.set_params(frozen_layers=estimator.frozen_layers)
-    network, dataset, _, parameters, *_ = model._begin(
-        X, y, sample_weight, incremental=hasattr(estimator, "coefs_")
-    )
+    task = model._begin(X, y, sample_weight, incremental=hasattr(estimator, "coefs_"))
+    network, dataset, parameters = task.network, task.dataset, task.parameters
     architecture = network.architecture
     before = [[array.copy() for array in arrays] for arrays in parameters]
     gradients = [
@@ -238,9 +235,7 @@ def trace_step(estimator, X, y, sample_weight=None):
     last_inputs = Dataset(activations[-1]) if activations else dataset
     activations.append(_outputs(last_inputs, before, architecture))
 
-    if model.solver != "rprop":  # which takes all rows
-        model.set_params(batch_size=len(dataset))
-    model.set_params(frozen_layers=estimator.frozen_layers)
+    model.set_params(batch_size=len(dataset), frozen_layers=estimator.frozen_layers)
     after = model._fit(X, y, sample_weight, incremental=True)._parameter_lists()
     below, layers = dataset.X.astype(network.dtype), []
     for i, function in enumerate([*architecture.activations, architecture.out_activation]):

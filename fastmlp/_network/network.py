@@ -1,157 +1,38 @@
-"""Network: parameters and optimizer state in panels, for the time of one call; Ensemble: several.
+"""Network: an Architecture with its parameters and optimizer state, in panels, for one call.
 
 ``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
 of a fit or a partial_fit and written back to them at its end. So there is no copy that could go
 stale when a user or a pickle changes them.
 """
 
-import functools
-import os
+from dataclasses import dataclass, field
 
 import numpy as np
-from joblib import cpu_count
 
-from fastmlp import _core
-from fastmlp._architecture import PARAMETERS
-
-# Rows of the workspace: as many as this many bytes hold, but for wide networks up to MIN_ROWS
-# within MAX_BYTES. A batch beyond them is summed chunk by chunk: memory does not grow with it.
-WORKSPACE_BYTES = 8 * 2**20
-MIN_ROWS = 1024
-MAX_BYTES = 56 * 2**20
-
-# A small network's batch is cut into shares of about so many rows, each with a gradient of its own,
-# as long as these gradients stay in cache: then a thread reads only activations that it wrote. The
-# number of shares must not depend on the number of threads, for the bits do on it.
-SHARE_ROWS = 64
-MAX_SHARES = 16
-SHARE_BYTES = 2**20
-SHARE_CHUNK = 2**16  # rows between two looks at signals
-SHARE_BLOCK = 128  # rows carried through all layers at a time
-
-# What one call of `train` is given where epochs are short: so much work, in flops (some
-# milliseconds), that a call costs nothing beside it. A row and a step cost so much at least.
-CALL_WORK = 5e8
-ROW_WORK = 2_000
-STEP_WORK = 50_000
-
-# More than these, and than four a core, are not started whatever is asked for: the result would be
-# the same, and an OpenMP that cannot have its threads ends the process.
-MOST_THREADS = 64
-
-_forked = False
+from .. import _core
+from .architecture import PARAMETERS
+from .layer import Layer
+from .plan import Plan, epochs_at_once, plan_batch
 
 
-def _note_fork():
-    """OpenMP's threads do not survive a fork, and GCC's runtime then waits for them for ever."""
-    global _forked
-    _forked = True
+@dataclass
+class Outcome:
+    """What a call of `train` has done.
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
-@functools.cache
-def _physical_cores():
-    return cpu_count(only_physical_cores=True)
-
-
-def effective_n_threads(n_threads):
-    """Threads to use, in the calling thread, now.
-
-    Parameters
+    Attributes
     ----------
-    n_threads : int or None
-        None: OMP_NUM_THREADS if set, else the physical cores this process may use (affinity and
-        cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
-        threadpoolctl sets. Negative: that many less, plus one; -1 means all. In a forked child
-        always 1.
-
-    Returns
-    -------
-    int
-        At least 1.
-
-    Raises
-    ------
-    ValueError
-        If it is zero.
-    """
-    if n_threads == 0:
-        raise ValueError("n_threads = 0 is invalid")
-    if _forked or not _core.openmp():
-        return 1
-    if n_threads is not None and n_threads > 0:
-        return min(n_threads, max(MOST_THREADS, 4 * _physical_cores()))
-    available = _core.max_threads()
-    if not os.getenv("OMP_NUM_THREADS"):
-        available = min(available, _physical_cores())
-    return available if n_threads is None else max(1, available + n_threads + 1)
-
-
-class _Layer:
-    """One layer's arrays in panels.
-
-    A layer is wide, its weights (fan_out panels, fan_in, V), or, if it is the output layer with few
-    outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
+    n_steps : int
+        Steps taken.
+    loss_sums : list of float
+        For each whole epoch the sum over batches of loss times rows. Batches whose weights sum to
+        zero take no step and add nothing.
+    rest : (float, int)
+        The same sum of an epoch that was left unfinished, and the rows of its batches.
     """
 
-    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, averages=False):
-        self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
-        self.n_vectors = n_vectors  # the bias; with normalization scale and shift too
-        self.lanes, self.dtype = lanes, dtype
-        rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
-        self.shape = (-(-columns // lanes), rows, lanes)
-        self.n_bias = -(-fan_out // lanes) * lanes
-        self.parameters = self.new()
-        self.averages = None  # mean and variance, of batch normalization
-        if averages:
-            self.averages = _core.aligned_zeros(2 * self.n_bias, dtype)
-        self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
-
-    def new(self):
-        """Zeros in this layout: the weights, then the bias, scale and shift."""
-        panels, rows, lanes = self.shape
-        size = panels * rows * lanes + self.n_vectors * self.n_bias
-        return _core.aligned_zeros(size, self.dtype)
-
-    def weights(self, flat):
-        return flat[: flat.size - self.n_vectors * self.n_bias].reshape(self.shape)
-
-    def bias(self, flat):
-        return flat[flat.size - self.n_vectors * self.n_bias :]
-
-    def load(self, flat, coef, *vectors):
-        _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
-        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if len(vectors) > self.n_vectors:
-            places += [*self.averages.reshape(2, self.n_bias)]
-        for place, vector in zip(places, vectors, strict=True):
-            place[: self.fan_out] = vector
-        if flat is self.parameters and self.transposed is not None:
-            _core.to_panels(coef.T, self.transposed)
-
-    def add_transposed(self):
-        self.transposed = self.new_transposed()
-
-    def new_transposed(self):
-        """A copy of the weights as they are now, along fan_in: (fan_in panels, fan_out, lanes)."""
-        panels = -(-self.fan_in // self.lanes)
-        flat = _core.aligned_zeros(panels * self.fan_out * self.lanes, self.dtype)
-        transposed = flat.reshape(panels, self.fan_out, self.lanes)
-        coef = np.empty((self.fan_in, self.fan_out), dtype=self.dtype)
-        _core.from_panels(self.weights(self.parameters), coef)
-        _core.to_panels(coef.T, transposed)
-        return transposed
-
-    def store(self, flat, coef, *vectors):
-        _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
-        places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
-        if len(vectors) > self.n_vectors:
-            places += [*self.averages.reshape(2, self.n_bias)]
-        for place, vector in zip(places, vectors, strict=True):
-            vector[...] = place[: self.fan_out]
+    n_steps: int = 0
+    loss_sums: list = field(default_factory=list)
+    rest: tuple = (0.0, 0)
 
 
 class Network:
@@ -173,15 +54,10 @@ class Network:
 
     Attributes
     ----------
-    n_steps : int
-        Steps taken by the last call of `train`, also if it was interrupted.
-    loss_sums : list of float
-        Of its whole epochs: sum over batches of loss times rows. Batches whose weights sum to zero
-        take no step and add nothing.
-    averaged : bool
+    has_averaged_weights : bool
         Whether there are averages. Then `get_parameters`, `predict` and `evaluate` are about them.
-    rest : (float, int)
-        The same sum of the epoch that it left unfinished, and the rows of its batches.
+    trained_layers : list of int
+        Layers that are not frozen, in order.
     """
 
     def __init__(
@@ -189,26 +65,26 @@ class Network:
     ):
         self.architecture, self.dtype = architecture, architecture.dtype
         self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
-        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
         self._lanes = _core.lanes(self.dtype)
         n_layers, normalization = architecture.n_layers, architecture.normalization
         self._layers = [
-            _Layer(
+            Layer(
                 fan_in,
                 fan_out,
                 narrow=_core.is_narrow(i, n_layers, fan_out, self._lanes),
                 lanes=self._lanes,
                 dtype=self.dtype,
                 n_vectors=3 if normalization and i + 1 < n_layers else 1,
-                averages=normalization == "batch" and i + 1 < n_layers,
+                running_statistics=normalization == "batch" and i + 1 < n_layers,
             )
             for i, (fan_in, fan_out) in enumerate(architecture.coef_shapes)
         ]
         slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
         self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
         self._frozen = [i in frozen_layers for i in range(n_layers)]
-        self._averages = [layer.new() if average else None for layer in self._layers]
-        self.averaged = False
+        self.trained_layers = [i for i in range(n_layers) if i not in frozen_layers]
+        self._averaged_weights = [layer.new() if average else None for layer in self._layers]
+        self.has_averaged_weights = False
         self._gradients = None
         self._engines = {}
 
@@ -245,7 +121,7 @@ class Network:
             yield layer, [arrays[i] for arrays in parameters if i < len(arrays)]
 
     def set_parameters(self, *parameters):
-        """Copies the parameters in.
+        """Copy the parameters in.
 
         Parameters
         ----------
@@ -262,36 +138,47 @@ class Network:
             layer.load(layer.parameters, *arrays)
 
     def get_parameters(self, *parameters, averaged=True):
-        """Copies the parameters out, into the arrays given: their averages where there are such,
+        """Copy the parameters out, into the arrays given: their averages if weights are averaged,
         unless `averaged` is False."""
         self._check(parameters, self.architecture.parameter_shapes, writable=True)
-        averages = self._averages if averaged and self.averaged else [None] * len(self._layers)
-        for average, (layer, arrays) in zip(averages, self._by_layer(parameters), strict=True):
-            layer.store(layer.parameters if average is None else average, *arrays)
+        averaged = averaged and self.has_averaged_weights
+        for average, (layer, arrays) in zip(
+            self._averaged_weights, self._by_layer(parameters), strict=True
+        ):
+            layer.store(average if averaged else layer.parameters, *arrays)
 
-    def set_averages(self, *parameters):
-        """Copies averages of the weights in; see `set_parameters`."""
+    def copy_parameters(self):
+        """The parameters as new arrays; see `get_parameters`."""
+        parameters = tuple(
+            [np.empty(shape, self.dtype) for shape in shapes]
+            for shapes in self.architecture.parameter_shapes
+        )
+        self.get_parameters(*parameters)
+        return parameters
+
+    def set_averaged_weights(self, *parameters):
+        """Copy averages of the weights in; see `set_parameters`."""
         self._check(parameters, self.architecture.parameter_shapes)
         for average, (layer, arrays) in zip(
-            self._averages, self._by_layer(parameters), strict=True
+            self._averaged_weights, self._by_layer(parameters), strict=True
         ):
             layer.load(average, *arrays)
-        self.averaged = True
+        self.has_averaged_weights = True
 
     def average(self, share):
-        """Lets the averages follow the weights: ``average += share * (weights - average)``. The
-        first are the weights themselves."""
-        for layer, average in zip(self._layers, self._averages, strict=True):
-            if self.averaged:
+        """Let the averages follow the weights: ``average += share * (weights - average)``. The
+        first averages are the weights themselves."""
+        for layer, average in zip(self._layers, self._averaged_weights, strict=True):
+            if self.has_averaged_weights:
                 average += self.dtype.type(share) * (layer.parameters - average)
             else:
                 average[...] = layer.parameters
-        self.averaged = True
+        self.has_averaged_weights = True
 
     def set_optimizer_state(self, slots):
-        """Copies the optimizer's state in: for each slot a tuple of lists shaped like the trained
-        parameters, which are all but running averages (sgd: the velocity; adam: first and second
-        moments)."""
+        """Copy the optimizer's state in: for each slot a tuple of lists shaped like the trained
+        parameters, which are all except running statistics (sgd: the velocity; adam: first and
+        second moments)."""
         if len(slots) != len(self._states):
             raise ValueError(f"{self.optimizer} has {len(self._states)} slots, got {len(slots)}")
         for state, slot in zip(self._states, slots, strict=True):
@@ -300,7 +187,7 @@ class Network:
                 layer.load(flat, *arrays)
 
     def get_optimizer_state(self):
-        """The optimizer's state as new arrays; see `set_optimizer_state`."""
+        """Return the optimizer's state as new arrays; see `set_optimizer_state`."""
         slots = []
         for state in self._states:
             slot = tuple(
@@ -312,38 +199,21 @@ class Network:
             slots.append(slot)
         return slots
 
-    def _plan(self, batch_size, sparse):
-        """Shares of a batch, rows of the workspace and rows of a chunk."""
-        size = sum(layer.parameters.nbytes for layer in self._layers)
-        n_shares = 1 << (batch_size // SHARE_ROWS).bit_length() >> 1
-        n_shares = min(n_shares, MAX_SHARES)
-        if self.architecture.normalization == "batch":  # its moments are those of a whole batch
-            rows = -(-batch_size // self._lanes) * self._lanes
-            return 0, rows, rows
-        if n_shares > 1 and n_shares * size <= SHARE_BYTES and not sparse:
-            chunk = min(batch_size, SHARE_CHUNK)
-            return n_shares, min(-(-chunk // n_shares) + self._lanes, SHARE_BLOCK), chunk
-        padded = [-(-units // self._lanes) * self._lanes for units in self.architecture.units]
-        if sparse:
-            padded[0] = 0
-        row_bytes = self.dtype.itemsize * (padded[0] + 2 * sum(padded[1:-1]) + padded[-1])
-        rows = max(WORKSPACE_BYTES // row_bytes, min(MIN_ROWS, MAX_BYTES // row_bytes), 32)
-        rows = -(-min(rows, batch_size) // self._lanes) * self._lanes
-        return 0, rows, rows
-
     def _engine(self, dataset, batch_size, *, keep_gradient=False, in_one=False):
-        n_shares, capacity, chunk_rows = self._plan(batch_size, dataset.sparse)
+        plan = self._plan(batch_size, dataset.sparse)
         if in_one:  # every row at a place of its own
-            n_shares, capacity, chunk_rows = 0, batch_size, batch_size
-        keep_gradient = keep_gradient or (not n_shares and chunk_rows < batch_size)
-        key = (keep_gradient, n_shares, capacity, chunk_rows, dataset.sparse)
+            plan = Plan(0, batch_size, batch_size)
+        micro = not plan.n_partials and plan.micro_batch_rows < batch_size
+        key = (plan, keep_gradient or micro, dataset.sparse)
         if key not in self._engines:
             self._engines[key] = self._new_engine(*key)
         return self._engines[key]
 
-    def _new_engine(
-        self, keep_gradient, n_shares, capacity, chunk_rows, sparse, *, input_gradient=False
-    ):
+    def _plan(self, batch_size, sparse):
+        n_bytes = sum(layer.parameters.nbytes for layer in self._layers)
+        return plan_batch(self.architecture, self._lanes, n_bytes, batch_size, sparse)
+
+    def _new_engine(self, plan, keep_gradient, sparse, *, input_gradient=False):
         first_trained = self._frozen.index(False)
         for layer in self._layers[first_trained + 1 :]:  # training carries no delta below
             if layer.transposed is None and not layer.narrow:
@@ -365,17 +235,17 @@ class Network:
                     "transposed": transposed[i],
                     "state": [state[i] for state in self._states],
                     "gradient": self._gradients[i] if keep_gradient else None,
-                    "running_statistics": layer.averages,
-                    "averaged_weights": self._averages[i],
+                    "running_statistics": layer.running_statistics,
+                    "averaged_weights": self._averaged_weights[i],
                     "frozen": self._frozen[i],
                 }
                 for i, layer in enumerate(self._layers)
             ],
             self.architecture,
             optimizer=self.optimizer,
-            capacity=capacity,
-            n_partials=n_shares,
-            micro_batch_rows=chunk_rows,
+            capacity=plan.capacity,
+            n_partials=plan.n_partials,
+            micro_batch_rows=plan.micro_batch_rows,
             n_threads=self.n_threads,
             sparse=sparse,
             seed=self.seed,
@@ -383,21 +253,17 @@ class Network:
         )
 
     def prepare(self, dataset, batch_size, *, whole_gradient=False):
-        """Makes what training on batches of `batch_size` rows will need, so that memory that cannot
-        be had is missed before the work begins. whole_gradient: also what `loss_and_gradient` and
+        """Allocate what training on batches of `batch_size` rows needs, so that a lack of memory is
+        found before the work begins. With `whole_gradient`, also what `loss_and_gradient` and
         `clip_norm` need."""
         self._engine(dataset, batch_size, keep_gradient=whole_gradient)
 
     def epochs_at_once(self, n_rows, batch_size):
-        """Epochs that one call of `train` should be given: as many as take some milliseconds."""
-        products = sum(fan_in * fan_out for fan_in, fan_out in self.architecture.coef_shapes)
-        work = n_rows * (6 * products + ROW_WORK) + -(-n_rows // batch_size) * STEP_WORK
-        return max(1, int(CALL_WORK / work))
+        """How many epochs one call of `train` should run: as many as take some milliseconds."""
+        return epochs_at_once(self.architecture, n_rows, batch_size)
 
-    def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, beside=()):
-        """Epochs over rows of the data set, a step after each batch.
-
-        Sets `n_steps`, `loss_sums` and `rest`.
+    def train(self, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, outcome=None):
+        """Run epochs over rows of the data set, with a step after each batch.
 
         Parameters
         ----------
@@ -415,40 +281,21 @@ class Network:
             exponential moving averages of the weights.
         deadline : float
             The time, as `time.perf_counter` tells it, after which no step begins but the first.
-        beside : sequence of Network
-            Others of the same shape, trained on the same batches at the same time.
+        outcome : Outcome or None
+            Where to note what has been done, also if an exception ends the call.
+
+        Returns
+        -------
+        Outcome
+            `outcome`, or a new one.
 
         Raises
         ------
         KeyboardInterrupt
             Parameters and state are then those after the last whole step.
         """
-        orders = np.atleast_2d(orders)
-        batch_size = min(int(batch_size), orders.shape[1])
-        networks = self, *beside
-        for network in networks:
-            network.n_steps, network.loss_sums, network.rest = 0, [], (0.0, 0)
-            if step.get("ema") and not network.averaged:
-                network.average(1)
-        keep_gradient = step.get("clip_norm") is not None
-        engines = [
-            network._engine(dataset, batch_size, keep_gradient=keep_gradient)
-            for network in networks
-        ]
-        try:
-            engines[0].train_pass(
-                dataset,
-                orders,
-                batch_size,
-                alpha=alpha,
-                step=step,
-                deadline=deadline,
-                beside=engines[1:],
-            )
-        finally:
-            for network, engine in zip(networks, engines, strict=True):
-                network.n_steps, network.loss_sums = engine.steps_taken, engine.loss_sums
-                network.rest = engine.rest
+        settings = {"alpha": alpha, "step": step, "deadline": deadline, "outcome": outcome}
+        return train_together([self], dataset, orders, batch_size, **settings)
 
     def loss_and_gradient(self, dataset, alpha, gradient):
         """Loss of the whole data set, L2 penalty included, and its gradient: zero for layers that
@@ -551,7 +398,7 @@ class Network:
                 f" {gradient.shape}"
             )
         engine = self._engine(dataset, batch_size, keep_gradient=True)
-        if step.get("ema") and not self.averaged:
+        if step.get("ema") and not self.has_averaged_weights:
             self.average(1)
         by_layer = self._by_layer(self.architecture.views(gradient))
         for own, (layer, arrays) in zip(self._gradients, by_layer, strict=True):
@@ -579,9 +426,9 @@ class Network:
         if dataset.sparse:
             raise ValueError("the derivative by the inputs is for dense X; got a sparse matrix")
         rows = np.arange(len(dataset), dtype=np.intp)
-        n_shares, capacity, chunk_rows = self._plan(len(rows), False)
+        plan = self._plan(len(rows), False)
         # not kept, because training does not update its transposed weights
-        engine = self._new_engine(True, n_shares, capacity, chunk_rows, False, input_gradient=True)
+        engine = self._new_engine(plan, True, False, input_gradient=True)
         found = np.empty((len(rows), self.architecture.units[0]), self.dtype)
         engine.gradient(dataset, rows, len(rows), input_gradient=found)
         return found
@@ -636,7 +483,24 @@ class Network:
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
         engine = next(iter(self._engines.values()))  # all have one network
-        return engine.predict(dataset, rows, self.averaged)
+        return engine.predict(dataset, rows, self.has_averaged_weights)
+
+    def hidden_outputs(self, dataset):
+        """What each hidden layer puts out for a data set, computed as in a prediction.
+
+        Parameters
+        ----------
+        dataset : _core.Dataset
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, fan_out)
+        """
+        parameters = self.copy_parameters()
+        return [
+            _core.predict(dataset, up_to(self.architecture, parameters, depth), self.n_threads)[0]
+            for depth in range(1, self.architecture.n_layers)
+        ]
 
     def evaluate(self, dataset, rows):
         """Loss and outputs of the network as trained so far, as `predict` computes them.
@@ -656,115 +520,68 @@ class Network:
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
         engine = next(iter(self._engines.values()))
-        loss, outputs = engine.evaluate(dataset, rows, self.averaged)
+        loss, outputs = engine.evaluate(dataset, rows, self.has_averaged_weights)
         weights = dataset.sample_weight
         return loss / (len(rows) if weights is None else float(weights[rows].sum())), outputs
 
 
-def members(parameters):
-    """What each network of an ensemble has of its parameters.
+def up_to(architecture, parameters, depth):
+    """A network up to its `depth`-th hidden layer, from 1, for predictions. Its output layer hands
+    on what it is given, in the same bits.
 
     Parameters
     ----------
+    architecture : Architecture
     parameters : tuple of lists of ndarray
-        Each array with a first axis of n_networks.
+        Of the whole network.
+    depth : int
 
     Returns
     -------
-    list of tuples of lists of ndarray
-        Views, of the shapes that a Network takes.
+    _core.Parameters
     """
-    (n_networks,) = {len(a) for arrays in parameters for a in arrays}
-    return [tuple([a[i] for a in arrays] for arrays in parameters) for i in range(n_networks)]
-
-
-def stacked(parameters):
-    """The inverse of `members`, as new arrays."""
-    return tuple(
-        [np.stack(arrays) for arrays in zip(*lists, strict=True)]
-        for lists in zip(*parameters, strict=True)
+    width, dtype = architecture.units[depth], architecture.dtype
+    coefs, intercepts, *normalization = parameters
+    lists = (
+        [*coefs[:depth], np.eye(width, dtype=dtype)],
+        [*intercepts[:depth], np.zeros(width, dtype)],
+        *(arrays[:depth] for arrays in normalization),
     )
+    return _core.Parameters(architecture.up_to(depth), lists)
 
 
-class Ensemble:
-    """Networks of one shape, trained on the same batches, with the methods of a Network.
+def train_together(
+    networks, dataset, orders, batch_size, *, alpha, step, deadline=np.inf, outcome=None
+):
+    """Train networks of the same shape on the same batches at the same time.
 
-    Each is trained as it would be alone, bit by bit. Arrays of parameters and of the optimizer's
-    state have a first axis of n_networks; losses and outputs are the mean over the networks.
-
-    Parameters
-    ----------
-    n_networks : int
-    architecture, **settings
-        See Network.
+    Parameters are those of `Network.train`. The losses of the outcome are means over the networks.
     """
-
-    def __init__(self, n_networks, architecture, *, seed=0, **settings):
-        self.networks = [
-            Network(architecture, seed=(seed + i) % 2**64, **settings) for i in range(n_networks)
-        ]
-        self.architecture = architecture
-        self.dtype = self.networks[0].dtype
-        self.n_steps, self.loss_sums, self.rest = 0, [], (0.0, 0)
-
-    def set_parameters(self, *parameters):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.set_parameters(*own)
-
-    def get_parameters(self, *parameters, **which):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.get_parameters(*own, **which)
-
-    @property
-    def averaged(self):
-        return self.networks[0].averaged
-
-    def set_averages(self, *parameters):
-        for network, own in zip(self.networks, members(parameters), strict=True):
-            network.set_averages(*own)
-
-    def average(self, share):
-        for network in self.networks:
-            network.average(share)
-
-    def set_optimizer_state(self, slots):
-        for network, *own in zip(self.networks, *map(members, slots), strict=True):
-            network.set_optimizer_state(own)
-
-    def get_optimizer_state(self):
-        states = [network.get_optimizer_state() for network in self.networks]
-        return [stacked(slot) for slot in zip(*states, strict=True)]
-
-    def prepare(self, dataset, batch_size, **settings):
-        for network in self.networks:
-            network.prepare(dataset, batch_size, **settings)
-
-    def epochs_at_once(self, n_rows, batch_size):
-        return self.networks[0].epochs_at_once(n_rows, batch_size)
-
-    def train(self, dataset, orders, batch_size, **settings):
-        first, *others = self.networks
-        try:
-            first.train(dataset, orders, batch_size, beside=others, **settings)
-        finally:
-            self.n_steps = first.n_steps
-            sums = [network.loss_sums for network in self.networks]
-            self.loss_sums = np.mean(sums, axis=0).tolist()
-            self.rest = np.mean([network.rest[0] for network in self.networks]), first.rest[1]
-
-    def predict(self, dataset, rows):
-        first, *others = self.networks
-        output = first.predict(dataset, rows)
-        for network in others:
-            output += network.predict(dataset, rows)
-        output /= len(self.networks)
-        return output
-
-    def evaluate(self, dataset, rows):
-        loss, output = self.networks[0].evaluate(dataset, rows)
-        for network in self.networks[1:]:
-            more, outputs = network.evaluate(dataset, rows)
-            loss += more
-            output += outputs
-        output /= len(self.networks)
-        return loss / len(self.networks), output
+    outcome = Outcome() if outcome is None else outcome
+    orders = np.atleast_2d(orders)
+    batch_size = min(int(batch_size), orders.shape[1])
+    for network in networks:
+        if step.get("ema") and not network.has_averaged_weights:
+            network.average(1)
+    keep_gradient = step.get("clip_norm") is not None
+    engines = [
+        network._engine(dataset, batch_size, keep_gradient=keep_gradient) for network in networks
+    ]
+    first, *others = engines
+    try:
+        first.train_pass(
+            dataset,
+            orders,
+            batch_size,
+            alpha=alpha,
+            step=step,
+            deadline=deadline,
+            beside=others,
+        )
+    finally:
+        outcome.n_steps, outcome.loss_sums = first.steps_taken, first.loss_sums
+        outcome.rest = first.rest
+        if others:
+            outcome.loss_sums = np.mean([e.loss_sums for e in engines], axis=0).tolist()
+            outcome.rest = float(np.mean([e.rest[0] for e in engines])), first.rest[1]
+    return outcome

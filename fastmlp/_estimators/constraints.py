@@ -1,9 +1,11 @@
 """What the parameters of both estimators may be: each by itself, and together."""
 
+import warnings
 from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -13,10 +15,10 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from ._core import ACTIVATIONS, DECAYING, OPTIMIZERS
-from ._history import RECORDS
-from ._initialization import INITIALIZATIONS
-from ._optimizer import SCHEDULES, rate_factors
+from .._core import ACTIVATIONS, DECAYING, OPTIMIZERS
+from .._network.initialization import INITIALIZATIONS
+from .._training.monitor import RECORDS
+from .._training.schedules import SCHEDULES
 
 # Name -> what it may be, as scikit-learn's validate_parameter_constraints takes it.
 CONSTRAINTS = {
@@ -85,11 +87,11 @@ CONSTRAINTS = {
 }
 
 
-def check_together(est):
+def check_together(est, schedule):
     """Refuse parameters that do not go together, whatever the data."""
     _check_record(est)
     _check_ensemble(est)
-    _check_solver(est)
+    _check_solver(est, schedule)
 
 
 def _check_record(est):
@@ -100,7 +102,8 @@ def _check_record(est):
         )
     if est.record and est.n_estimators > 1:
         raise ValueError(
-            "record looks into a single network; got n_estimators=%d." % est.n_estimators
+            "record needs a single network, got n_estimators=%d; use record=None or n_estimators=1."
+            % est.n_estimators
         )
 
 
@@ -112,20 +115,20 @@ def _check_ensemble(est):
         )
 
 
-def _check_solver(est):
+def _check_solver(est, schedule):
     """Refuse settings that make no sense with the solver."""
     solver, asked = est.solver, set()
-    if callable(est.learning_rate) or est.learning_rate in SCHEDULES:
+    if schedule.has_end:
         asked.add("learning_rate")
     asked |= {name for name in ("l1_ratio", "warmup") if getattr(est, name) > 0}
     for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
         if getattr(est, name) is not None:
             asked.add(name)
     reasons = {
-        "lbfgs": ("it is no method of steps with a learning rate", asked),
+        "lbfgs": ("L-BFGS takes no steps with a learning rate", asked),
         "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
         "rprop": (
-            "it sets the size of its steps by itself",
+            "it chooses the size of its steps itself",
             asked & {"l1_ratio", "learning_rate", "warmup"},
         ),
     }
@@ -146,7 +149,47 @@ def _check_solver(est):
             " statistics would not be those of the averaged weights."
         )
     if "learning_rate" in asked:
-        rate_factors(est, np.linspace(0, 1, 101))
+        schedule.factors(np.linspace(0, 1, 101))
+
+
+def check_validation(est, X_val, y_val, sample_weight_val):
+    """Refuse what makes no sense together, before any work is done."""
+    for name, value in (("y_val", y_val), ("sample_weight_val", sample_weight_val)):
+        if X_val is None and value is not None:
+            raise ValueError(f"{name} is provided, but X_val was not provided.")
+    if X_val is not None and y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if est.stratify_validation:
+        if not isinstance(est, ClassifierMixin):
+            raise ValueError(
+                "stratify_validation=True is for classifiers only, because a regressor has no"
+                " classes; use None or False."
+            )
+        if hasattr(est.validation_fraction, "split"):
+            raise ValueError(
+                "stratify_validation=True needs a validation_fraction that is a number: a splitter"
+                " chooses the rows itself."
+            )
+
+
+def clipped_batch_size(solver, batch_size, n_samples):
+    """Rows of a batch: the parameter `batch_size`, clipped to the samples with a warning. Raises
+    ValueError where the solver takes no batches."""
+    if solver == "rprop":
+        if batch_size != "auto" and batch_size < n_samples:
+            raise ValueError(
+                "solver='rprop' compares the signs of successive gradients, so each must be of the"
+                f" whole training set: batch_size must be 'auto' or at least {n_samples}, got"
+                f" {batch_size}."
+            )
+        return n_samples
+    if batch_size == "auto":
+        return min(200, n_samples)
+    if batch_size > n_samples:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+        )
+    return min(int(batch_size), n_samples)
 
 
 def dropout_rates(est, layer_units):
@@ -188,17 +231,20 @@ def frozen_layers(est, n_layers):
         )
     if not all(-n_layers <= i < n_layers for i in layers):
         raise ValueError(
-            f"frozen_layers must be between {-n_layers} and {n_layers - 1}, for the network has"
+            f"frozen_layers must be between {-n_layers} and {n_layers - 1}, because the network has"
             f" {n_layers} layers of weights; got {est.frozen_layers!r}."
         )
     frozen = {int(i) % n_layers for i in layers}
     if len(frozen) == n_layers:
-        raise ValueError("frozen_layers names every layer: nothing would be trained.")
+        raise ValueError(
+            f"frozen_layers must leave a layer to train, got {est.frozen_layers!r}, which names"
+            f" all {n_layers} layers."
+        )
     return frozen
 
 
 def check_drawn(est, drawn):
-    """Refuse networks that are equal: on the same batches they would stay so."""
+    """Refuse networks with equal weights: on the same batches they would stay equal."""
     first, *others = (coefs for coefs, *_ in drawn)
     if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
         raise ValueError(

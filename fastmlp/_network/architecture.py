@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
+from .._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
 
 # Lists of parameters by the names that the estimators give them, in the order in which they are
 # handed around. Normalization has its lists only where a network is normalized.
@@ -16,6 +16,13 @@ PARAMETERS = (
 )
 N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: the first so many of PARAMETERS
 N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # those that have gradients
+
+# Activation -> bounds of its outputs, where there are any.
+RANGES = {
+    **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
+    **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
+}
+POSITIVE = ("exp", "logistic", "softplus")  # those whose outputs are never zero or below
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,17 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from ._architecture import LossSettings
+from .._network.architecture import LossSettings
 
 CLASSIFIER_LOSSES = ("log_loss", "focal", "squared_error", "hinge")
 REGRESSOR_LOSSES = (
     *("squared_error", "poisson", "gamma", "absolute_error", "huber"),
     *("log_cosh", "quantile"),
 )
-POSITIVE = ("exp", "logistic", "softplus")  # output activations that are above zero
-# what else output activations cannot go beyond
-RANGES = {
-    **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
-    **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
+# losses of positive predictions -> what their targets must be, in words and as a test of an array
+_POSITIVE_TARGETS = {
+    "poisson": ("non-negative", lambda y: y >= 0),
+    "gamma": ("strictly positive", lambda y: y > 0),
 }
 
 # loss -> what `loss_params` may have: name, default, constraints
@@ -35,6 +34,25 @@ def classifier_kernel(loss, multiclass):
     """The kernel of a classifier's loss: over all classes, or label by label."""
     kernel = "brier" if loss == "squared_error" else loss
     return kernel if multiclass else f"binary_{kernel}"
+
+
+def check_name(loss, losses):
+    # partial_fit checks parameters in its first call only
+    if loss not in losses:
+        raise ValueError(f"loss must be one of {', '.join(losses)}; got {loss!r}.")
+
+
+def needs_positive_predictions(loss):
+    """Whether the loss is defined for positive predictions only."""
+    return loss in _POSITIVE_TARGETS
+
+
+def check_targets(loss, y):
+    """Raise a ValueError if the loss is not defined for some of the targets, an ndarray."""
+    if loss in _POSITIVE_TARGETS:
+        words, fits = _POSITIVE_TARGETS[loss]
+        if not fits(y).all():
+            raise ValueError(f"loss={loss!r} requires {words} y.")
 
 
 def loss_settings(loss, loss_params, **more):
@@ -121,7 +139,7 @@ def _balanced(y, n_classes, sample_weight):
 
 
 def _dicts(class_weight, y):
-    """One for each column of y; scikit-learn's words where they are not."""
+    """One dict for each column of y; the messages are scikit-learn's."""
     if y.ndim == 1:
         if isinstance(class_weight, dict):
             return [class_weight]

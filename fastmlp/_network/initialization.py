@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
-from ._architecture import PARAMETERS
+from .architecture import PARAMETERS
 
 # variance of the weights of one layer
 VARIANCES = {

@@ -1,0 +1,1 @@
+"""The estimators: parameters, labels, targets, predictions."""

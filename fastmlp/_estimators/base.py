@@ -1,0 +1,461 @@
+"""What the two estimators share: fit and partial_fit.
+
+Between calls the only truth is `coefs_` and `intercepts_`: ordinary arrays that belong to the
+estimator, which users and pickles may change.
+"""
+
+import functools
+import warnings
+from contextlib import contextmanager
+from dataclasses import fields
+from operator import index
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from .._core import OPTIMIZERS, OUT_ACTIVATIONS, Dataset
+from .._network.architecture import PARAMETERS, Architecture
+from .._network.ensemble import Ensemble, stacked
+from .._network.initialization import initial_parameters
+from .._network.network import Network
+from .._network.threads import effective_n_threads
+from .._training.history import History
+from .._training.lbfgs import fit_lbfgs
+from .._training.monitor import Monitor
+from .._training.progress import TrainingRecord
+from .._training.settings import Task, TrainingSettings
+from .._training.stochastic import fit_stochastic
+from .._training.validation import Validation, split
+from .._version import __version__
+from .constraints import (
+    CONSTRAINTS,
+    check_drawn,
+    check_together,
+    check_validation,
+    clipped_batch_size,
+    dropout_rates,
+    frozen_layers,
+)
+from .prediction import X_CHECKS, Predictor, float_sparse
+from .scoring import Scorer
+
+_SETTINGS = tuple(field.name for field in fields(TrainingSettings))
+# What a TrainingRecord holds -> the attribute of the estimator. Those that were not measured are
+# missing, except that after a stochastic training some are None.
+_RECORD = {field.name: f"{field.name}_" for field in fields(TrainingRecord)}
+_RECORD |= {name: f"_{name}" for name in ("no_improvement_count", "scored_by", "optimizer")}
+_NONE_IF_NOT_MEASURED = {
+    *("best_loss", "best_validation_score", "validation_scores", "validation_loss_curve"),
+    "scored_by",
+}
+
+
+@contextmanager
+def _unchanged_on_error(estimator):
+    """Undo every assignment to the estimator's attributes if the block fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _checked_weights(sample_weight, X):
+    """Check the weights as scikit-learn does; float64 of shape (n_samples,), or None."""
+    if sample_weight is None:
+        return None
+    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return np.require(sample_weight, requirements="CA")
+
+
+def _is_stochastic(estimator):
+    if estimator.solver not in OPTIMIZERS:
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. %s is not stochastic."
+            % estimator.solver
+        )
+    return True
+
+
+class _BaseMLP(Predictor):
+    """What the classifier and the regressor share.
+
+    A subclass has the methods `_check_loss`, `_encode_y`, `_encode_y_val` and `_validation_score`,
+    and the property `_training_loss`, known once y is encoded.
+    """
+
+    _parameter_constraints: dict = CONSTRAINTS
+    _doc_link_module = "fastmlp"
+    _doc_link_template = "https://github.com/fastmlp/fastmlp"
+
+    @classmethod
+    @functools.cache
+    def _param_names(cls):
+        return tuple(super()._get_param_names())  # cached: reading the signature is slow
+
+    @classmethod
+    def _get_param_names(cls):
+        return list(cls._param_names())
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on X and y, from new weights unless `warm_start` is set.
+
+        A call that is refused because of its arguments leaves a fitted
+        estimator as it was. Ctrl-C ends the training with a warning and keeps
+        the weights reached so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to train on. Never copied as a whole if dense and numeric,
+            or CSR of float32 or float64; CSC is converted.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets: numbers for regression, class labels (or a multilabel
+            indicator matrix) for classification.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample in the loss; 1 if not given.
+
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set. It is measured after each epoch, with
+            or without `early_stopping`, and nothing is split off X. In a
+            pipeline, with metadata routing enabled and requested,
+            ``Pipeline(..., transform_input=["X_val"])`` transforms it as X.
+
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Its targets.
+
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weight of each of its samples in the validation loss and score.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For invalid data or parameters, and where training diverged to
+            weights that are not finite.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> clf = MLPClassifier((8,), max_iter=30, random_state=0)
+        >>> clf = clf.fit(X, y, X_val=[[0.5], [2.5]], y_val=[0, 1])
+        >>> len(clf.validation_loss_curve_), sorted(clf.history_)
+        (30, ['learning_rate', 'loss', 'seconds', 'validation_loss', 'validation_score'])
+        """
+        return self._fit(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
+
+    def _begin(
+        self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
+    ):
+        """Check all arguments and prepare the training; return its Task. If this raises, the
+        estimator is left as it was."""
+        with _unchanged_on_error(self):
+            check_validation(self, *held_out)
+            settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
+            check_together(self, settings.schedule)
+            fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+            given = X
+            X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
+            dtype, labels = self._computing_dtype(X, fresh), y
+            loss_settings = self._check_loss()
+            y, n_outputs = self._encode_y(y, dtype, incremental, classes)
+            sample_weight = self._weigh_classes(y, sample_weight)
+            architecture, last_activation = self._new_architecture(
+                X.shape[1], n_outputs, loss_settings, dtype
+            )
+            self._random_state = check_random_state(self.random_state)
+            if fresh:
+                parameters = self._draw_parameters(architecture, last_activation)
+                self._forget_training()
+            else:
+                parameters = self._copy_parameters(architecture)
+            record = self._read_record()
+
+            dataset = Dataset(X, y, sample_weight)
+            order, validation, scorer = np.arange(len(y), dtype=np.intp), None, None
+            stochastic = self.solver in OPTIMIZERS
+            if held_out[0] is not None:
+                validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
+            elif stochastic and self.early_stopping and not incremental:
+                strata = self._strata(labels)
+                order, rows = split(
+                    *(self.validation_fraction, self._random_state, dataset, given, labels, strata)
+                )
+                validation, scorer = self._validation(record, dataset, rows, given, labels)
+            if sample_weight is not None and sample_weight[order].sum() == 0:
+                raise ValueError("The sample weights of the training set sum to zero.")
+            network = self._new_network(architecture, parameters)
+            batch_size = self._batch_size(len(order))
+            # allocate all memory that training needs, so that a lack of it is found here
+            whole_gradient = not stochastic or self.clip_norm is not None
+            network.prepare(dataset, batch_size, whole_gradient=whole_gradient)
+            self.n_layers_, self.n_outputs_ = len(architecture.units), n_outputs
+            self.out_activation_ = architecture.out_activation
+            self._set_parameters(parameters)
+            monitor = None
+            if self.record:
+                monitor = Monitor(self.record, dataset, order, network)
+                monitor.measure(network)  # warn of the first weights before Adam hides what they do
+            if scorer is not None:
+                scorer()  # a scorer that cannot work here fails before training
+            history = History(record.history, validation, monitor)
+        return Task(settings, record, network, dataset, order, parameters, batch_size, history)
+
+    def _fit(self, X, y, sample_weight, incremental=False, **given):
+        task = self._begin(X, y, sample_weight, incremental, **given)
+        # From here on training writes to the new arrays, and no argument is refused.
+        try:
+            if self.solver in OPTIMIZERS:
+                fit_stochastic(task, self._random_state, incremental=incremental)
+            else:
+                fit_lbfgs(task)
+        finally:
+            self._write_record(task.record)
+        if not all(np.isfinite(a).all() for arrays in task.parameters for a in arrays):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large"
+                " values and need to be preprocessed."
+            )
+        return self
+
+    def _new_architecture(self, n_features, n_outputs, loss_settings, dtype):
+        """The Architecture that the parameters ask for; and the activation by which the output
+        layer is drawn."""
+        units = [n_features, *self._hidden_units(), n_outputs]
+        *activations, last_activation = self._activations(len(units) - 1)
+        architecture = Architecture(
+            units=units,
+            activations=activations,
+            out_activation=self._out_activation,
+            loss=self._training_loss,
+            loss_settings=loss_settings,
+            normalization=self.normalization,
+            residual=self.residual,
+            dropout=dropout_rates(self, units),
+            dtype=dtype,
+        )
+        return architecture, last_activation
+
+    def _draw_parameters(self, architecture, last_activation):
+        """Draw new weights, for one network after the other."""
+        drawn = [
+            initial_parameters(
+                architecture,
+                self._random_state,
+                self.init,
+                self.init_scale,
+                classes=getattr(self, "classes_", None),
+                last_activation=last_activation,
+            )
+            for _ in range(self.n_estimators)
+        ]
+        check_drawn(self, drawn)
+        return stacked(drawn) if self.n_estimators > 1 else drawn[0]
+
+    def _new_network(self, architecture, parameters):
+        """The Network or Ensemble to train, with its starting weights."""
+        make, seed = Network, 0
+        if self.n_estimators > 1:
+            make = functools.partial(Ensemble, self.n_estimators)
+        if architecture.dropout:
+            seed = int.from_bytes(self._random_state.bytes(8), "little")
+        network = make(
+            architecture,
+            optimizer=self.solver if self.solver in OPTIMIZERS else None,
+            n_threads=effective_n_threads(self.n_threads),
+            seed=seed,
+            frozen_layers=frozen_layers(self, architecture.n_layers),
+            average=self.average_weights is not None,
+        )
+        network.set_parameters(*parameters)
+        return network
+
+    def _batch_size(self, n_samples):
+        """Rows of a batch of these samples; all of them for L-BFGS."""
+        batch_size = n_samples
+        if self.solver in OPTIMIZERS:
+            batch_size = clipped_batch_size(self.solver, self.batch_size, n_samples)
+        if self.normalization == "batch" and batch_size == 1:
+            raise ValueError(
+                "normalization='batch' needs batches of more than one sample, got"
+                f" batch_size={self.batch_size!r} and n_samples={n_samples}."
+            )
+        return batch_size
+
+    def _checked(self, X, y, sample_weight, reset):
+        """X as the engine reads it, y in one or two dimensions, and the weights."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            multi_output=True,
+            y_numeric=isinstance(self, RegressorMixin),
+            **X_CHECKS,
+        )
+        X = float_sparse(X)
+        sample_weight = _checked_weights(sample_weight, X)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y, sample_weight
+
+    @property
+    def _out_activation(self):
+        return OUT_ACTIVATIONS[self._training_loss]
+
+    def _weigh_classes(self, y, sample_weight):
+        """The weights of the samples, of encoded y, with those of their classes."""
+        return sample_weight
+
+    def _hidden_units(self):
+        sizes = self.hidden_layer_sizes
+        sizes = [index(size) for size in (sizes if hasattr(sizes, "__iter__") else [sizes])]
+        if any(size <= 0 for size in sizes):
+            raise ValueError("hidden_layer_sizes must be > 0, got %s." % sizes)
+        return sizes
+
+    def _computing_dtype(self, X, fresh):
+        if self.dtype != "auto":
+            return np.dtype(self.dtype)
+        if not fresh:
+            return self._fitted()[0].architecture.dtype
+        return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+
+    def _copy_parameters(self, architecture):
+        """The present weights as a start for more training of a network of this architecture."""
+        fitted = self._fitted()
+        found = fitted[0].architecture
+        if found.normalization != self.normalization:
+            raise ValueError(
+                f"The fitted network has normalization={found.normalization!r}, which neither"
+                f" warm_start nor partial_fit can change to {self.normalization!r}."
+            )
+        if len(fitted) != self.n_estimators:
+            raise ValueError(
+                f"The fitted ensemble has {len(fitted)} networks, but"
+                f" n_estimators={self.n_estimators}. Neither warm_start nor partial_fit can change"
+                " their number."
+            )
+        if found.units != architecture.units:
+            raise ValueError(
+                f"The fitted network has layers of {[*found.units]} units, but the parameters and"
+                f" data ask for {[*architecture.units]}. Neither warm_start nor partial_fit can"
+                " change the layers."
+            )
+        return tuple(
+            [np.array(a, dtype=architecture.dtype, order="C") for a in arrays]
+            for arrays in self._parameter_lists()
+        )
+
+    def _set_parameters(self, parameters):
+        for name in PARAMETERS:
+            vars(self).pop(name, None)
+        vars(self).update(zip(PARAMETERS, parameters, strict=False))
+
+    @contextmanager
+    def _shown(self, network, record):
+        """The estimator as training has left it so far: the record, and the weights that `network`
+        has now."""
+        self._write_record(record)
+        kept = self._parameter_lists()
+        now = [[np.empty_like(a) for a in arrays] for arrays in kept]
+        network.get_parameters(*now)
+        self._set_parameters(now)
+        try:
+            yield
+        finally:
+            self._set_parameters(kept)
+
+    def _forget_training(self):
+        """Drop the record of earlier calls, which another solver may have left."""
+        for attribute in _RECORD.values():
+            vars(self).pop(attribute, None)
+        self.n_iter_ = self.t_ = 0
+
+    def _read_record(self):
+        """The record of earlier calls, or a new one."""
+        held = vars(self)
+        found = {name: held[attribute] for name, attribute in _RECORD.items() if attribute in held}
+        found.setdefault("history", {"loss": []})
+        return TrainingRecord(**found)
+
+    def _write_record(self, record):
+        """Take the record over into the attributes."""
+        stochastic = record.loss_curve is not None
+        for name, attribute in _RECORD.items():
+            value = getattr(record, name)
+            if value is not None or (stochastic and name in _NONE_IF_NOT_MEASURED):
+                setattr(self, attribute, value)
+
+    def _strata(self, labels):
+        """The classes that keep their proportions in the validation set, or None."""
+        return None
+
+    def _validation(self, record, dataset, rows, X, labels):
+        """The Validation on rows of a dataset, and the Scorer that it calls, if any. `X` and
+        `labels` are the data as the user gave them."""
+        weights = None if dataset.sample_weight is None else dataset.sample_weight[rows]
+        scorer = None
+        if self.scoring == "loss":
+
+            def score(network, loss, outputs):
+                return -loss
+
+        elif self.scoring is None:
+            targets = dataset.y[rows]
+
+            def score(network, loss, outputs):
+                return self._validation_score(targets, outputs, weights)
+
+        else:
+            scorer = Scorer(self, X, labels, rows, weights)
+
+            def score(network, loss, outputs):
+                with self._shown(network, record):
+                    return scorer()
+
+        return Validation(dataset, rows, score), scorer
+
+    def _given_validation(self, X, y, sample_weight, record, dtype, n_outputs):
+        """The same on a set that the user gave."""
+        given = X
+        X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
+        dataset = Dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)
+        rows = np.arange(len(dataset), dtype=np.intp)
+        return self._validation(record, dataset, rows, given, labels)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self):
+        return dict(super().__getstate__(), _fastmlp_version=__version__)
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_fastmlp_version", "unknown")
+        if version.split(".")[:2] != __version__.split(".")[:2]:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                )
+            )
+        super().__setstate__(state)

@@ -1,0 +1,482 @@
+"""MLPClassifier: labels, their encoding and predictions; the rest is in base."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
+
+from . import docs
+from .base import _BaseMLP, _is_stochastic
+from .losses import (
+    CLASSIFIER_LOSSES,
+    check_name,
+    class_weights,
+    classifier_kernel,
+    loss_settings,
+)
+
+
+def _plain_classes(y):
+    """Classes of labels that scikit-learn's slow checks have nothing to say about; or else None."""
+    if y.ndim == 1 and y.dtype.kind in "biu" and y.dtype.isnative:
+        classes = np.unique(y)
+        if 0 < 2 * len(classes) <= len(y):
+            return classes
+    return None
+
+
+def _fitted_binarizer(y):
+    """What ``LabelBinarizer().fit(y)`` returns."""
+    binarizer, classes = LabelBinarizer(), _plain_classes(y)
+    if classes is None:
+        return binarizer.fit(y)
+    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
+    binarizer.sparse_input_, binarizer.classes_ = False, classes
+    return binarizer
+
+
+def _is_incremental(estimator):
+    if estimator.class_weight == "balanced":
+        raise AttributeError(
+            "class_weight 'balanced' is not supported for partial_fit. In order to use"
+            " 'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y)."
+            " In place of y you can use a large enough sample of the full training set target"
+            " to properly estimate the class frequency distributions. Pass the resulting"
+            " weights as the class_weight parameter."
+        )
+    return _is_stochastic(estimator)
+
+
+def _gives_decisions(estimator):
+    """Whether the outputs are decision values: as it was fitted, or else as it will be."""
+    fitted = getattr(estimator, "out_activation_", None)
+    return estimator.loss == "hinge" if fitted is None else fitted == "identity"
+
+
+def _has_probabilities(estimator):
+    if _gives_decisions(estimator):
+        raise AttributeError("probability estimates are not available for loss='hinge'")
+    return True
+
+
+def _has_decision_function(estimator):
+    if not _gives_decisions(estimator):
+        raise AttributeError(
+            f"decision_function is only available for loss='hinge'. loss={estimator.loss!r} has"
+            " predict_proba."
+        )
+    return True
+
+
+class MLPClassifier(ClassifierMixin, _BaseMLP):
+    __doc__ = f"""Multi-layer perceptron classifier.
+
+    Minimizes the log loss or another `loss`: of one logistic output for two
+    classes, of a softmax over all classes for more, of one logistic output per
+    label for multilabel targets. Takes the place of
+    :class:`sklearn.neural_network.MLPClassifier`: parameters, attributes, random
+    draws and stopping rules are the same.
+
+    Parameters
+    ----------
+    {docs.PARAMETERS.format(own=docs.CLASSIFIER_PARAMETERS)}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted; columns of the targets for multilabel.
+
+    {docs.ATTRIBUTES.format(score="Accuracy")}
+
+    See Also
+    --------
+    MLPRegressor : The same network for regression.
+
+    References
+    ----------
+    {docs.REFERENCES}
+
+    Examples
+    --------
+    >>> from fastmlp import MLPClassifier
+    >>> from sklearn.datasets import make_moons
+    >>> X, y = make_moons(200, noise=0.1, random_state=0)
+    >>> clf = MLPClassifier((20, 20), solver="lbfgs", random_state=0).fit(X, y)
+    >>> clf.predict([[0.5, 1.0], [0.5, -0.5]])
+    array([0, 1])
+    >>> float(clf.score(X, y))
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        **_BaseMLP._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES))],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        dtype="auto",
+        n_threads=None,
+        class_weight=None,
+        loss="log_loss",
+        loss_params=None,
+        label_smoothing=0.0,
+        weight_decay=None,
+        l1_ratio=0.0,
+        max_norm=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        normalization=None,
+        residual=False,
+        clip_norm=None,
+        clip_value=None,
+        warmup=0.0,
+        init="auto",
+        init_scale=0.05,
+        frozen_layers=(),
+        stratify_validation=None,
+        scoring=None,
+        restore_best_weights="auto",
+        max_time=None,
+        average_weights=None,
+        record=None,
+        n_estimators=1,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.class_weight = class_weight
+        self.loss = loss
+        self.loss_params = loss_params
+        self.label_smoothing = label_smoothing
+        self.weight_decay = weight_decay
+        self.l1_ratio = l1_ratio
+        self.max_norm = max_norm
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.normalization = normalization
+        self.residual = residual
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.warmup = warmup
+        self.init = init
+        self.init_scale = init_scale
+        self.frozen_layers = frozen_layers
+        self.stratify_validation = stratify_validation
+        self.scoring = scoring
+        self.restore_best_weights = restore_best_weights
+        self.max_time = max_time
+        self.average_weights = average_weights
+        self.record = record
+        self.n_estimators = n_estimators
+
+    @property
+    def _training_loss(self):
+        return classifier_kernel(self.loss, self._label_binarizer.y_type_ == "multiclass")
+
+    def _check_loss(self):
+        """The settings of the loss; a ValueError where parameters do not go together."""
+        check_name(self.loss, CLASSIFIER_LOSSES)
+        if self.label_smoothing and self.loss != "log_loss":
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing} is for loss='log_loss' only, got"
+                f" loss={self.loss!r}."
+            )
+        return loss_settings(self.loss, self.loss_params, smoothing=self.label_smoothing)
+
+    def _weigh_classes(self, y, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        numbers = y if self._label_binarizer.y_type_.startswith("multilabel") else y.ravel()
+        weights = class_weights(self.class_weight, numbers, self.classes_, sample_weight)
+        if sample_weight is not None:
+            weights *= sample_weight
+        if not weights.any():
+            raise ValueError("class_weight leaves no sample with a weight other than zero.")
+        return weights
+
+    def _check_classes(self, y, incremental, classes):
+        """Set the classes, or check that those of y are among them: scikit-learn's rules."""
+        if incremental and _check_partial_fit_first_call(self, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = _fitted_binarizer(y)
+            self.classes_ = self._label_binarizer.classes_
+            return
+        labels = _plain_classes(y)
+        if labels is None:
+            labels = unique_labels(y)
+        if self.warm_start and set(labels) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous"
+                f" call to fit. Previously got {self.classes_}, `y` has {labels}"
+            )
+        if len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`."
+                f" `self.classes_` has {self.classes_}. 'y' has {labels}."
+            )
+
+    def _encode_y(self, y, dtype, incremental, classes):
+        """Return class numbers (int32), or 0/1 outputs (uint8) of shape (n, n_outputs)
+        for binary and multilabel targets; and n_outputs."""
+        self._check_classes(y, incremental, classes)
+        y = self._encoded(y)
+        return y, len(self.classes_) if y.ndim == 1 else y.shape[1]
+
+    def _encode_y_val(self, y, dtype, n_outputs):
+        """The targets of a validation set, as `_encode_y` returns them."""
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            if y.ndim != 2:
+                raise ValueError("y_val must be a multilabel indicator matrix, as y is.")
+            return self._encoded(y)
+        check_classification_targets(y)
+        labels = unique_labels(y)
+        if y.ndim == 1 and len(np.setdiff1d(labels, self.classes_)):
+            raise ValueError(
+                "`y_val` has classes not in `self.classes_`."
+                f" `self.classes_` has {self.classes_}. 'y_val' has {labels}."
+            )
+        return self._encoded(y)
+
+    def _encoded(self, y):
+        kind = self._label_binarizer.y_type_
+        if kind.startswith("multilabel"):
+            return np.ascontiguousarray(self._label_binarizer.transform(y).astype(bool)).view(
+                np.uint8
+            )
+        if y.ndim != 1:
+            raise ValueError("The object was not fitted with multilabel input.")
+        # Every label is known by now, so this loses nothing; int64 and uint64 would meet as floats.
+        y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
+        return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
+
+    def _strata(self, labels):
+        stratify, binary = self.stratify_validation, self._label_binarizer.y_type_ == "binary"
+        if stratify and labels.ndim > 1:
+            raise ValueError(
+                "stratify_validation=True needs a single class for each sample, but y is"
+                " multilabel."
+            )
+        if stratify is None:
+            stratify = binary
+        if not stratify:
+            return None
+        if binary:  # strings, as the message about a class with too few members shows them
+            return np.array(["False", "True"])[(labels != self.classes_[0]).astype(np.intp)]
+        return labels
+
+    @property
+    def _threshold(self):
+        """Outputs above it mean yes, of a binary y or a label."""
+        return 0.0 if self.out_activation_ == "identity" else 0.5
+
+    def _validation_score(self, y, output, sample_weight):
+        if y.ndim == 1:
+            correct = output.argmax(axis=1) == y
+        else:
+            correct = ((output > self._threshold) == y).all(axis=1)
+        return float(np.average(correct, weights=sample_weight))
+
+    @available_if(_is_incremental)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train for one epoch of mini-batches, going on from the last call.
+
+        Not with ``solver='lbfgs'``. With `early_stopping` too it is an epoch over
+        all of X, without a validation set.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples to train on.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or a multilabel indicator matrix.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each sample in the loss; 1 if not given.
+
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any call will bring. Needed in the first call only.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained further.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`, and for labels that are not among `classes`.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> clf = MLPClassifier((4,), random_state=0)
+        >>> clf = clf.partial_fit([[0.0], [1.0]], [0, 1], classes=[0, 1, 2])
+        >>> clf.partial_fit([[2.0]], [2]).t_
+        3
+        """
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Class labels of the samples in X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The most probable class; for multilabel, 1 where the probability is
+            above 0.5. With ``loss='hinge'`` the greatest decision value, 1 where
+            it is above 0.
+        """
+        output, binarizer = self._forward(X), self._label_binarizer
+        if binarizer.y_type_ == "multiclass":
+            return binarizer.classes_.take(output.argmax(axis=1), mode="clip")
+        if binarizer.y_type_ == "binary":
+            return binarizer.classes_.take(output[:, 0] > self._threshold, mode="clip")
+        return binarizer.inverse_transform(output, threshold=self._threshold)
+
+    @available_if(_has_decision_function)
+    def decision_function(self, X):
+        """Values of the linear outputs. Only with ``loss='hinge'``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Above 0 for the second of two classes, or for a label; else the
+            greatest is that of the class predicted. In the network's floating
+            point type.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+        >>> clf = MLPClassifier((8,), loss="hinge", solver="lbfgs", random_state=0)
+        >>> clf.fit(X, y).decision_function([[0.0], [3.0]]) > 0
+        array([False,  True])
+        """
+        output = self._forward(X)
+        return output.ravel() if output.shape[1] == 1 else output
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the network's floating point type.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]
+        >>> clf = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> clf.predict_proba([[0.5], [2.5]]).round(2)
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        output = self._forward(X)
+        if output.shape[1] == 1:
+            return np.concatenate([1 - output, output], axis=1)
+        if self.out_activation_ == "logistic":
+            # of several labels none is ever certain: within half an ulp of 0 or 1, not there
+            info = np.finfo(output.dtype)
+            np.clip(output, info.tiny, 1 - info.epsneg, out=output)
+        return output
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            ``log(predict_proba(X))``, so -inf where a probability is 0.
+        """
+        probabilities = self.predict_proba(X)
+        return np.log(probabilities, out=probabilities)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = not (self.early_stopping and self.stratify_validation)
+        return tags

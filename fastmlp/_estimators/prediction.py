@@ -1,0 +1,196 @@
+"""The outputs of a fitted network for X."""
+
+import functools
+from operator import index
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._core import ACTIVATIONS, Dataset, Parameters, predict
+from .._network.architecture import PARAMETERS, Architecture
+from .._network.ensemble import members
+from .._network.network import up_to
+from .._network.threads import effective_n_threads
+
+# How X is checked: what the engine reads as it lies stays so, whatever its order and
+# strides. Any other type becomes the first of the list, float64.
+_INTEGERS = [kind + size for kind in "iu" for size in "1248"]
+X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
+X_CHECKS = {"accept_sparse": "csr", "dtype": X_DTYPES}
+
+
+@functools.lru_cache(maxsize=256)
+def _fitted_architecture(units, activation, out_activation, normalization, residual, dtype):
+    """The Architecture of a fitted network, whose `activation` is one name or a tuple of names, or
+    None if there is no such network. Cached because every prediction asks for one."""
+    if min(units) < 1 or dtype not in (np.float32, np.float64):
+        return None
+    if isinstance(activation, str):
+        activation = (activation,) * (len(units) - 2)
+    return Architecture(
+        units,
+        activation,
+        out_activation,
+        normalization=normalization,
+        residual=residual,
+        dtype=dtype,
+    )
+
+
+def float_sparse(X):
+    """Convert sparse integers and booleans, which the engine reads in dense X only."""
+    if issparse(X) and X.dtype not in (np.float64, np.float32):
+        return X.astype(np.float64)
+    return X
+
+
+class Predictor(BaseEstimator):
+    """What an estimator does with the arrays that it has been fitted to."""
+
+    def _activations(self, n_layers):
+        """The activation of each hidden layer, and the last of them once more."""
+        activations = self.activation
+        if isinstance(activations, str):
+            if activations in ACTIVATIONS:
+                return [activations] * n_layers
+            activations = [activations]
+        activations = [*activations, *activations[-1:]] or ["identity"]
+        if len(activations) != n_layers or not all(name in ACTIVATIONS for name in activations):
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}, or a list of one for each of"
+                f" the {n_layers - 1} hidden layers, got {self.activation!r}."
+            )
+        return activations
+
+    def _parameter_lists(self):
+        """`coefs_`, `intercepts_`, and what normalization has."""
+        held = vars(self)
+        if PARAMETERS[2] not in held:  # faster than looking up every name
+            return self.coefs_, self.intercepts_
+        return tuple([held[name] for name in PARAMETERS if name in held])
+
+    def _fitted(self):
+        """The weights of each network, for predictions: a list of Parameters.
+
+        Their architecture follows from the arrays. Users and pickles may have changed them: a
+        ValueError says where they do not fit.
+        """
+        lists, ends = self._parameter_lists(), (self.n_features_in_, self.n_outputs_)
+        try:
+            coefs = lists[0]
+            first = coefs[0]
+            if single := first.ndim == 2:
+                units = (len(first), *map(len, lists[1]))  # Parameters compares the coefs
+            else:
+                units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
+            fits = units[0] == ends[0] and units[-1] == ends[1] and len(units) == len(coefs) + 1
+            dtype = first.dtype
+        except (AttributeError, TypeError, ValueError, IndexError):
+            fits = False
+        if fits and (architecture := self._architecture_of(units, dtype)) is not None:
+            try:
+                if single:
+                    return [Parameters(architecture, lists)]
+                if networks := [Parameters(architecture, own) for own in members(lists)]:
+                    return networks
+            except (TypeError, ValueError, IndexError):
+                pass
+        raise ValueError(
+            "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
+            " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
+            " that lead from n_features_in_=%s to n_outputs_=%s." % ends
+        )
+
+    def _architecture_of(self, units, dtype):
+        """The architecture of the fitted network, whose layers have these widths."""
+        held, normalization, activation = vars(self), None, self.activation
+        if "norm_scales_" in held:
+            normalization = "batch" if "norm_means_" in held else "layer"
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            activation = tuple(self._activations(len(units) - 1)[:-1])
+        return _fitted_architecture(
+            units, activation, self.out_activation_, normalization, self.residual, dtype
+        )
+
+    def _is_plain(self, X):
+        """Whether X needs no check except that it is finite; scikit-learn's checks are slow."""
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in X_DTYPES
+            and len(X) > 0
+            and hasattr(self, "coefs_")
+            and X.shape[1] == getattr(self, "n_features_in_", None)
+            and getattr(self, "feature_names_in_", None) is None
+        )
+
+    def _forward(self, X, depth=None):
+        """Output of the network for X, of shape (n_samples, n_outputs); or of a hidden layer, the
+        `depth`-th from the inputs."""
+        plain = self._is_plain(X)
+        if not plain:
+            check_is_fitted(self)
+            X = validate_data(self, X, reset=False, accept_sparse="csr")
+            X = float_sparse(X if X.dtype in X_DTYPES else X.astype(np.float64))
+        output, finite = self._outputs(Dataset(X), depth)
+        if plain and not finite:
+            # raises, unless only float32 makes X infinite, or scikit-learn is set to assume_finite
+            validate_data(self, X, reset=False)
+        return output
+
+    def _outputs(self, dataset, depth=None):
+        """The outputs for a dataset, and whether the samples are finite in the computing type."""
+        networks = self._fitted()
+        if depth is not None:
+            networks = [up_to(networks[0].architecture, self._parameter_lists(), depth)]
+        # one row needs no team, and counting the cores is slow
+        n_threads = 1 if len(dataset) == 1 else effective_n_threads(self.n_threads)
+        output, finite = predict(dataset, networks[0], n_threads)
+        for parameters in networks[1:]:
+            output += predict(dataset, parameters, n_threads)[0]
+        if len(networks) > 1:
+            output /= len(networks)
+        return output, finite
+
+    def hidden_layer(self, X, layer=-1):
+        """What the units of a hidden layer put out for the samples in X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        layer : int, default=-1
+            Which hidden layer: 0 is the first, -1 the last.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_samples, n_units)
+            Outputs of its activation, as in a prediction, in the network's
+            floating point type.
+
+        Raises
+        ------
+        ValueError
+            If there is no such hidden layer.
+
+        Examples
+        --------
+        >>> from fastmlp import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> clf = MLPClassifier((8, 2), max_iter=5, random_state=0).fit(X, y)
+        >>> clf.hidden_layer(X).shape
+        (4, 2)
+        >>> clf.hidden_layer(X, layer=0).shape
+        (4, 8)
+        """
+        check_is_fitted(self)
+        if self.coefs_[0].ndim > 2:
+            raise ValueError("hidden_layer is for a single network, n_estimators=1.")
+        n_hidden = len(self.coefs_) - 1
+        layer = index(layer)
+        if not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer={layer} is out of range: there are {n_hidden} hidden layers.")
+        return self._forward(X, layer % n_hidden + 1)

@@ -1,0 +1,48 @@
+"""The score of an estimator on a validation set by its parameter `scoring`."""
+
+import inspect
+from numbers import Real
+
+from sklearn.metrics import check_scoring
+from sklearn.utils import _safe_indexing, indexable
+
+
+class Scorer:
+    """What `scoring` says of an estimator as it is when it is called.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y : array-like
+        As the user gave them: what a scorer is given.
+    rows : ndarray of intp
+        Those to score on.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Weights of these rows.
+    """
+
+    def __init__(self, estimator, X, y, rows, sample_weight):
+        self.estimator = estimator
+        self.scorer = check_scoring(estimator, estimator.scoring)
+        whole, labels = indexable(X, y)
+        self.X, self.y = _safe_indexing(whole, rows), _safe_indexing(labels, rows)
+        self.weights = {}
+        if sample_weight is not None and _takes_weights(self.scorer):
+            self.weights = {"sample_weight": sample_weight}
+
+    def __call__(self):
+        scoring = self.estimator.scoring
+        try:
+            score = self.scorer(self.estimator, self.X, self.y, **self.weights)
+        except Exception as error:
+            error.add_note(f"scoring={scoring!r} failed on the validation set.")
+            raise
+        if not isinstance(score, Real):
+            raise ValueError(f"scoring must return a number, got {score!r}.")
+        return float(score)
+
+
+def _takes_weights(scorer):
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    return "sample_weight" in inspect.signature(scorer).parameters

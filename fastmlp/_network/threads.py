@@ -1,0 +1,62 @@
+"""How many threads to use."""
+
+import functools
+import os
+
+from joblib import cpu_count
+
+from .. import _core
+
+# Explicit requests are capped at max(MOST_THREADS, 4 x cores): the result would be the same, and
+# libgomp aborts the process if it cannot create a thread.
+MOST_THREADS = 64
+
+_forked = False
+
+
+def _note_fork():
+    """Remember the fork: OpenMP's threads do not survive it, and libgomp would wait for them."""
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+@functools.cache
+def _physical_cores():
+    return cpu_count(only_physical_cores=True)
+
+
+def effective_n_threads(n_threads):
+    """Threads to use, in the calling thread, now.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None: OMP_NUM_THREADS if set, else the physical cores this process may use (affinity and
+        cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
+        threadpoolctl sets. Negative: that many less, plus one; -1 means all. In a forked child
+        always 1.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is zero.
+    """
+    if n_threads == 0:
+        raise ValueError("n_threads = 0 is invalid")
+    if _forked or not _core.openmp():
+        return 1
+    if n_threads is not None and n_threads > 0:
+        return min(n_threads, max(MOST_THREADS, 4 * _physical_cores()))
+    available = _core.max_threads()
+    if not os.getenv("OMP_NUM_THREADS"):
+        available = min(available, _physical_cores())
+    return available if n_threads is None else max(1, available + n_threads + 1)

@@ -1,0 +1,157 @@
+"""What an optimizer remembers between epochs, calls and pickles."""
+
+import numpy as np
+
+from .._core import DECAYING
+
+DEFAULT_WEIGHT_DECAY = 0.01  # PyTorch's for AdamW
+
+
+class OptimizerState:
+    """What an optimizer remembers from one epoch, call or pickle to the next.
+
+    Attributes
+    ----------
+    name : str
+    learning_rate_init : float
+        The setting that `learning_rate` was derived from.
+    base_rate : float
+        What a schedule multiplies: `learning_rate_init`, or with SGD what scikit-learn's schedules
+        have made of it.
+    learning_rate : float
+        With a schedule, the rate of the last step. Without one, the rate of the next step, except
+        that Adam's is that of the last step, bias-corrected.
+    t : int
+        Steps taken so far.
+    n_steps : int
+        Steps of the whole training: ``max_iter`` epochs of them.
+    epochs : int
+        Whole epochs trained so far.
+    n_averaged : int
+        Epochs of which "swa" has averaged the weights.
+    slots : list or None
+        State of the optimizer (velocities, moments): for each slot, a tuple of lists of arrays
+        shaped like the network's parameters. None stands for zeros.
+    scheduled : bool
+        Whether SGD's velocities add up gradients, as PyTorch's, or moves, as scikit-learn's.
+    averages, last : tuple of lists of ndarray, or None
+        Where weights are averaged: the averages, and the weights that training goes on from.
+    """
+
+    def __init__(self, settings):
+        self.name = settings.solver
+        self.learning_rate_init = settings.learning_rate_init
+        self.base_rate = self.learning_rate = float(settings.learning_rate_init)
+        self.t = self.n_steps = self.epochs = self.n_averaged = 0
+        self.slots = self.averages = self.last = None
+        self.scheduled = settings.schedule.is_active
+
+    @classmethod
+    def resumed(cls, state, settings):
+        """The `state` left by earlier calls, or a new one if there is none that fits."""
+        if state is None or state.name != settings.solver:
+            return cls(settings)
+        if state.learning_rate_init != settings.learning_rate_init:
+            # The user asked for another rate: follow, and keep the momentum.
+            state.learning_rate_init = settings.learning_rate_init
+            state.base_rate = state.learning_rate = float(settings.learning_rate_init)
+        return state
+
+    def load_into(self, network, settings, parameters):
+        """Hand the slots to a Network, in its type. Where weights are averaged, go on with both, if
+        the starting weights `parameters` are still those averages."""
+
+        def converted(parameters):
+            return tuple([a.astype(network.dtype, copy=False) for a in p] for p in parameters)
+
+        scheduled = settings.schedule.is_active
+        if self.name == "sgd" and self.scheduled != scheduled and self.slots is not None:
+            factor = self.base_rate if self.scheduled else 1 / self.base_rate
+            self.slots = [tuple([factor * a for a in p] for p in slot) for slot in self.slots]
+        self.scheduled = scheduled
+        if self.slots is not None:
+            network.set_optimizer_state([converted(slot) for slot in self.slots])
+        present, kept = ([a for p in ps for a in p] for ps in (parameters, self.averages or ()))
+        if kept and settings.average_weights and all(map(np.array_equal, kept, present)):
+            network.set_averaged_weights(*converted(self.averages))
+            network.set_parameters(*converted(self.last))
+        else:
+            self.n_averaged = 0
+
+    def keep(self, network, parameters):
+        """Take over the state from a Network after training. `parameters` have the shapes."""
+        self.slots = network.get_optimizer_state()
+        self.averages = self.last = None
+        if network.has_averaged_weights:
+            self.averages, self.last = (
+                tuple([np.empty(a.shape, network.dtype) for a in p] for p in parameters)
+                for _ in range(2)
+            )
+            network.get_parameters(*self.averages)
+            network.get_parameters(*self.last, averaged=False)
+
+    def _rates(self, schedule, t):
+        """The rates after `t` steps, an array."""
+        return self.base_rate * schedule.factors(np.minimum(1, t / self.n_steps))
+
+    def step_settings(self, settings, n_epochs, n_batches):
+        """The settings of the next epochs' steps, as Network.train takes them."""
+        self.n_steps = settings.max_iter * n_batches
+        rate = self.base_rate
+        if settings.schedule.is_active:
+            rate = self._rates(settings.schedule, self.t + np.arange(n_epochs * n_batches))
+        step = {"learning_rate": rate, "t": self.t}
+        if self.name == "sgd":
+            step["momentum"] = float(settings.momentum)
+            step["nesterov"] = bool(settings.nesterovs_momentum)
+        else:
+            for name in ("beta_1", "beta_2", "epsilon"):
+                step[name] = float(getattr(settings, name))
+        if self.name in DECAYING:
+            decay = settings.weight_decay
+            step["weight_decay"] = DEFAULT_WEIGHT_DECAY if decay is None else decay
+        for name in ("l1_ratio", "clip_norm", "clip_value", "max_norm"):
+            step[name] = getattr(settings, name)
+        step["ema"] = settings.average_weights == "ema"
+        return step
+
+    def average(self, settings, network, n_epochs):
+        """Count whole epochs (with "swa" one, or none), and average the weights after them if they
+        belong to the last quarter of the training."""
+        self.epochs += n_epochs
+        if (
+            n_epochs
+            and settings.average_weights == "swa"
+            and self.epochs > 0.75 * settings.max_iter
+        ):
+            self.n_averaged += 1
+            network.average(1 / self.n_averaged)
+
+    def end_epoch(self, settings, n_samples_seen):
+        """Set the learning rate from the samples (SGD) or the steps (Adam) seen so far."""
+        if self.name == "sgd" and settings.learning_rate == "invscaling":
+            initial = float(settings.learning_rate_init)
+            self.base_rate = initial / (n_samples_seen + 1) ** settings.power_t
+        self.learning_rate = self.base_rate
+        if settings.schedule.is_active and self.t:
+            rates = self._rates(settings.schedule, np.array([self.t - 1]))
+            self.learning_rate = float(rates[0])
+        if self.name == "adam" and self.t:
+            correction = np.sqrt(1 - settings.beta_2**self.t) / (1 - settings.beta_1**self.t)
+            self.learning_rate = float(self.learning_rate * correction)
+
+    def on_plateau(self, settings, message):
+        """Lower the learning rate where training has stalled, or return True to stop."""
+        adaptive = self.name == "sgd" and settings.learning_rate == "adaptive"
+        stop = not adaptive or self.base_rate <= 1e-6
+        if not stop:
+            self.base_rate /= 5.0
+            self.learning_rate = self.base_rate
+            message += " Setting learning rate to %f" % self.learning_rate
+        elif adaptive:
+            message += " Learning rate too small. Stopping."
+        else:
+            message += " Stopping."
+        if settings.verbose:
+            print(message)
+        return stop

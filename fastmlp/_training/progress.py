@@ -1,0 +1,180 @@
+"""The record of a training, and the stopping rule that judges it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class TrainingRecord:
+    """What training notes, and goes on from in warm starts and partial_fit.
+
+    An estimator has an attribute for each field: its name is followed by an underscore, or, for the
+    last three, preceded by one. None stands for what was not measured.
+
+    Attributes
+    ----------
+    n_iter : int
+        Epochs of this call, or iterations of L-BFGS.
+    t : int
+        Samples seen by all calls.
+    loss : float or None
+        Of the last epoch.
+    loss_curve : list of float or None
+        Of each epoch of a stochastic training.
+    best_loss : float or None
+        None where the validation score judges.
+    best_iteration : int or None
+        Number of the best epoch, over calls; 0 where no epoch had a score that is a number.
+    validation_scores, validation_loss_curve : list of float, or None
+    best_validation_score : float or None
+    history : dict or None
+        Measure -> list with an entry for each epoch; see `History`.
+    no_improvement_count : int or None
+        Epochs in a row that did not improve by `tol`.
+    scored_by : str, callable or None
+        The parameter `scoring` by which validation scores were found.
+    optimizer : OptimizerState or None
+    """
+
+    n_iter: int = 0
+    t: int = 0
+    loss: float | None = None
+    loss_curve: list | None = None
+    best_loss: float | None = None
+    best_iteration: int | None = None
+    validation_scores: list | None = None
+    validation_loss_curve: list | None = None
+    best_validation_score: float | None = None
+    history: dict | None = None
+    no_improvement_count: int | None = None
+    scored_by: object = None
+    optimizer: object = None
+
+
+class Progress:
+    """The stopping rule: count the epochs that did not improve by `tol`.
+
+    Improvement is measured on the validation score with `early_stopping`, else on the training
+    loss. The best epoch is that of the greatest validation score where there is one, else of the
+    smallest loss. Counts and best values are kept in the record, so that warm starts and
+    partial_fit go on from them.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    record : TrainingRecord
+    history : History
+    n_samples : int
+        Rows of an epoch.
+    """
+
+    def __init__(self, settings, record, history, n_samples):
+        self.settings, self.record = settings, record
+        self.history, self.n_samples = history, n_samples
+        self.validated = history.validation is not None
+        self.by_score = self.validated and settings.early_stopping
+        # A record under the other measure (or none, after L-BFGS) cannot be continued.
+        if record.loss_curve is None:
+            record.loss_curve, record.no_improvement_count = [], 0
+        if not self.validated:
+            record.validation_scores = record.best_validation_score = None
+            record.validation_loss_curve = None
+        elif record.validation_scores is None:
+            record.validation_scores, record.validation_loss_curve = [], []
+            record.best_validation_score = -np.inf
+        elif record.scored_by != settings.scoring:
+            record.best_validation_score, record.no_improvement_count = -np.inf, 0
+        record.scored_by = settings.scoring
+        if self.by_score:
+            record.best_loss = None
+        elif record.best_loss is None:
+            record.best_loss = np.inf
+        if record.best_iteration is None:
+            record.best_iteration = 0
+
+    @property
+    def horizon(self):
+        """The number of epochs within which there can be no plateau."""
+        return max(1, self.settings.n_iter_no_change + 1 - self.record.no_improvement_count)
+
+    def add(self, outcome, network, learning_rates):
+        """Record and judge epochs.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            What `network.train` has just done: a single epoch where there is more to do than to
+            note the loss.
+        network : Network or Ensemble
+            What validation and the monitor look at.
+        learning_rates : list of float
+            The rate at the end of each epoch.
+
+        Returns
+        -------
+        bool
+            Whether the last epoch is the best so far.
+        """
+        record, n_samples = self.record, self.n_samples
+        losses = [loss_sum / n_samples for loss_sum in outcome.loss_sums]
+        n_rows = len(losses) * n_samples
+        if not losses and record.n_iter == 0 and outcome.rest[1]:
+            loss_sum, n_rows = outcome.rest  # `max_time` cut the first epoch short
+            losses = [loss_sum / n_rows]
+        if not losses:
+            return False
+        before = len(self.history)
+        record.n_iter += len(losses)
+        record.t += n_rows
+        record.loss = losses[-1]
+        record.loss_curve += losses
+        if self.settings.verbose:
+            print("Iteration %d, loss = %.8f" % (record.n_iter, record.loss))
+        validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
+        best = 0  # the number among these epochs of the best so far
+        if not self.by_score:
+            best = self._judge_losses(losses)
+        if self.validated:
+            best = self._judge_score(validation_loss, score)
+        if best:
+            record.best_iteration = before + best
+        return best == len(losses)
+
+    def _judge_losses(self, losses):
+        """Count the epochs without improvement; return the number of the best, from 1, or 0."""
+        record, best = self.record, 0
+        best_loss, count, tol = record.best_loss, record.no_improvement_count, self.settings.tol
+        for i, loss in enumerate(losses, 1):
+            count = count + 1 if loss > best_loss - tol else 0
+            if loss < best_loss:
+                best_loss, best = loss, i
+        record.best_loss, record.no_improvement_count = best_loss, count
+        return best
+
+    def _judge_score(self, validation_loss, score):
+        """The same for a single epoch, by its validation score."""
+        record = self.record
+        record.validation_loss_curve.append(validation_loss)
+        record.validation_scores.append(score)
+        if self.settings.verbose:
+            print("Validation score: %f" % score)
+        if self.by_score:
+            stalled = score < record.best_validation_score + self.settings.tol
+            record.no_improvement_count = record.no_improvement_count + 1 if stalled else 0
+        if not score > record.best_validation_score:
+            return 0
+        record.best_validation_score = score
+        return 1
+
+    @property
+    def plateau(self):
+        """The message about a plateau, or None if there is progress or still patience."""
+        if self.record.no_improvement_count <= self.settings.n_iter_no_change:
+            return None
+        measure = "Validation score" if self.by_score else "Training loss"
+        return "%s did not improve more than tol=%f for %d consecutive epochs." % (
+            measure,
+            self.settings.tol,
+            self.settings.n_iter_no_change,
+        )

@@ -1,0 +1,159 @@
+"""Stochastic training: epochs of mini-batches, with their schedules and stopping rule."""
+
+import warnings
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._core import shuffle
+from .._network.network import Outcome
+from .optimizer import OptimizerState
+from .progress import Progress
+
+
+def fit_stochastic(task, random_state, *, incremental=False):
+    """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
+
+    One call of the network runs several epochs where nothing is done between them. Whatever else
+    ends it (a warning made an error, a signal handler that raises), weights, optimizer state and
+    counts are those after the last whole step.
+
+    Parameters
+    ----------
+    task : Task
+    random_state : RandomState
+        Shuffles the rows.
+    incremental : bool
+        One epoch only, with the optimizer state of the last call.
+    """
+    training = _StochasticTraining(task, random_state, incremental)
+    try:
+        training.run()
+        training.warn_if_unfinished()
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.")
+    finally:
+        training.hand_over()
+
+
+class _StochasticTraining:
+    """The state of `fit_stochastic`, whose parameters these are."""
+
+    def __init__(self, task, random_state, incremental):
+        settings, record, network = task.settings, task.record, task.network
+        n_samples = len(task.order)
+        self.task, self.random_state, self.incremental = task, random_state, incremental
+        if incremental:
+            self.optimizer = OptimizerState.resumed(record.optimizer, settings)
+        else:
+            self.optimizer = OptimizerState(settings)
+        self.optimizer.load_into(network, settings, task.parameters)
+        self.progress = Progress(settings, record, task.history, n_samples)
+        restore = settings.restore_best_weights
+        self.restore = not incremental and (
+            self.progress.by_score if restore == "auto" else restore
+        )
+        if self.restore:
+            self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
+        record.optimizer, record.n_iter = self.optimizer, 0
+        self.max_iter = 1 if incremental else settings.max_iter
+        self.deadline = settings.deadline()
+        self.n_batches = -(-n_samples // task.batch_size)
+        self.at_once = self._epochs_at_once()
+        self.orders = task.order[np.newaxis]
+        if self.at_once > 1:
+            shape = self.at_once, n_samples
+            if settings.shuffle:
+                self.orders = np.empty(shape, task.order.dtype)
+            else:
+                self.orders = np.broadcast_to(task.order, shape)
+
+    def _epochs_at_once(self):
+        """The most epochs that one call of the network runs: one where something is done between
+        them."""
+        task, settings = self.task, self.task.settings
+        rate_changes = settings.solver == "sgd" and settings.learning_rate == "invscaling"
+        averages = settings.average_weights == "swa"
+        measures = task.history.measures_epochs or self.restore or settings.verbose
+        if measures or rate_changes or averages:
+            return 1
+        found = task.network.epochs_at_once(len(task.order), task.batch_size)
+        return min(self.max_iter, found)
+
+    def run(self):
+        """Train until a rule ends it."""
+        settings, record, optimizer = self.task.settings, self.task.record, self.optimizer
+        order = self.task.order
+        while record.n_iter < self.max_iter:
+            n_epochs = min(self.at_once, self.progress.horizon, self.max_iter - record.n_iter)
+            if settings.shuffle:
+                # The draws and rows of sklearn.utils.shuffle(order), epoch by epoch.
+                shuffle(self.random_state, order, self.orders[:n_epochs])
+                order = self.orders[n_epochs - 1]
+            self._run_epochs(n_epochs)
+            if perf_counter() > self.deadline:
+                break
+            if optimizer.t < settings.schedule.rising_share * optimizer.n_steps:
+                record.no_improvement_count = 0
+            if message := self.progress.plateau:
+                if optimizer.on_plateau(settings, message):
+                    break
+                record.no_improvement_count = 0
+        else:
+            self._warn_of_max_iter()
+
+    def _run_epochs(self, n_epochs):
+        """Train on the first `n_epochs` of `orders`, and note what has been done, whatever ends
+        it."""
+        task, settings, optimizer = self.task, self.task.settings, self.optimizer
+        step = optimizer.step_settings(settings, n_epochs, self.n_batches)
+        rates = np.broadcast_to(step["learning_rate"], n_epochs * self.n_batches)
+        outcome = Outcome()
+        try:
+            task.network.train(
+                task.dataset,
+                self.orders[:n_epochs],
+                task.batch_size,
+                alpha=float(settings.alpha),
+                step=step,
+                deadline=self.deadline,
+                outcome=outcome,
+            )
+        finally:
+            optimizer.t += outcome.n_steps
+            optimizer.average(settings, task.network, len(outcome.loss_sums))
+            last_rates = rates[self.n_batches - 1 :: self.n_batches].tolist()
+            if self.progress.add(outcome, task.network, last_rates) and self.restore:
+                task.network.get_parameters(*self.spare)  # whole, or not at all if Ctrl-C comes
+                for arrays, best in zip(task.parameters, self.spare, strict=True):
+                    arrays[:], best[:] = best[:], arrays[:]
+            optimizer.end_epoch(settings, task.record.t)
+
+    def _warn_of_max_iter(self):
+        settings = self.task.settings
+        # a schedule with an end has reached it as planned
+        if not (self.incremental or settings.schedule.has_end):
+            warnings.warn(
+                "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
+                " hasn't converged yet." % settings.max_iter,
+                ConvergenceWarning,
+            )
+
+    def warn_if_unfinished(self):
+        """Warn where "swa" has averaged nothing."""
+        settings = self.task.settings
+        averages = settings.average_weights == "swa"
+        if averages and not (self.incremental or self.optimizer.n_averaged):
+            warnings.warn(
+                "Training ended before the last quarter of max_iter=%d, in which"
+                " average_weights='swa' averages: the weights are the last ones."
+                % settings.max_iter
+            )
+
+    def hand_over(self):
+        """Leave the trained weights in the task's parameters, and the optimizer's state."""
+        task = self.task
+        if not self.restore or task.record.best_iteration == 0:
+            task.network.get_parameters(*task.parameters)
+        self.optimizer.keep(task.network, task.parameters)
