@@ -23,7 +23,7 @@ from fastmlp._core.kernels import (
     openmp,
 )
 from fastmlp._core.panels import from_panels, is_narrow, to_panels
-from fastmlp._core.prediction import NORMALIZATIONS, Parameters, predict
+from fastmlp._core.prediction import NORMALIZATIONS, Parameters, layer_units, predict
 
 __all__ = [
     "ACTIVATIONS",
@@ -49,6 +49,7 @@ __all__ = [
     "isas",
     "kernel_table",
     "lanes",
+    "layer_units",
     "max_threads",
     "openmp",
     "predict",

@@ -55,11 +55,11 @@ cdef class Parameters:
     """
 
     def __cinit__(self, architecture, lists):
-        cdef size_t i = 0, layer
+        cdef size_t i = 0, layer, number
         cdef tuple units = architecture.units
         cdef size_t n_layers = len(units) - 1
         self.architecture = architecture
-        normalization = architecture.normalization
+        normalization, dtype = architecture.normalization, architecture.dtype
         if normalization is not None:
             self.normalization = NORMALIZATIONS.index(normalization)
         cdef size_t n_lists = 2 * (1 + self.normalization_pairs())
@@ -69,14 +69,15 @@ cdef class Parameters:
         if self.views is NULL or self.layers is NULL:
             raise MemoryError
         self.n_layers, self.n_views = n_layers, n_views
-        dtype = architecture.dtype
         if <size_t>len(lists) != n_lists:
             raise ValueError(f"expected {n_lists} lists of arrays, got {len(lists)}")
-        for number, arrays in enumerate(lists):
+        for number in range(n_lists):
+            arrays = lists[number]
             if (not isinstance(arrays, (list, tuple))
                     or <size_t>len(arrays) != n_layers - (number > 1)):
                 raise ValueError("parameters must be lists of one array a layer")
-            for layer, array in enumerate(arrays):
+            for layer in range(n_layers - (number > 1)):
+                array = arrays[layer]
                 if not isinstance(array, NDARRAY) or (
                         array.dtype is not dtype and array.dtype != dtype):
                     raise ValueError(f"parameters must be arrays of type {dtype}")
@@ -162,6 +163,16 @@ cdef class Parameters:
                 pack(<const char *>view.buf, 0, view.strides[0], 1, layer.fan_out, k,
                      layer.bias + j * layer.n_bias * k.real_size)
         return used
+
+
+def layer_units(coefs, intercepts):
+    """(n_features, n_units, ..., n_outputs) by the lengths of the first coefs and of the
+    intercepts. Whether the other coefs fit is left to Parameters."""
+    cdef Py_ssize_t i
+    units = [len(coefs[0])]
+    for i in range(len(intercepts)):
+        units.append(len(intercepts[i]))
+    return tuple(units)
 
 
 cdef bint has_shape(const Py_buffer *view, Py_ssize_t n_rows, Py_ssize_t n_columns) noexcept:

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._core import ACTIVATIONS, Dataset, Parameters, predict
+from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
 from .._network.architecture import PARAMETERS, Architecture
 from .._network.ensemble import members
 from .._network.network import up_to
@@ -75,21 +75,34 @@ class Predictor(BaseEstimator):
         """The weights of each network, for predictions: a list of Parameters.
 
         Their architecture follows from the arrays. Users and pickles may have changed them: a
-        ValueError says where they do not fit.
+        ValueError says where they do not fit. Every prediction of a row calls this, so it looks
+        things up once and calls little.
         """
-        lists, ends = self._parameter_lists(), (self.n_features_in_, self.n_outputs_)
+        held, normalization = vars(self), None
+        if "norm_scales_" in held:
+            normalization = "batch" if "norm_means_" in held else "layer"
+        lists = self._parameter_lists() if normalization else (self.coefs_, self.intercepts_)
+        ends = self.n_features_in_, self.n_outputs_
         try:
             coefs = lists[0]
             first = coefs[0]
             if single := first.ndim == 2:
-                units = (len(first), *map(len, lists[1]))  # Parameters compares the coefs
+                units = layer_units(coefs, lists[1])
             else:
                 units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
-            fits = units[0] == ends[0] and units[-1] == ends[1] and len(units) == len(coefs) + 1
+            fits = (units[0], units[-1]) == ends and len(units) == len(coefs) + 1
             dtype = first.dtype
         except (AttributeError, TypeError, ValueError, IndexError):
             fits = False
-        if fits and (architecture := self._architecture_of(units, dtype)) is not None:
+        if fits:
+            activation = self.activation
+            if not isinstance(activation, str) or activation not in ACTIVATIONS:
+                activation = tuple(self._activations(len(coefs))[:-1])
+            architecture = _fitted_architecture(
+                units, activation, self.out_activation_, normalization, self.residual, dtype
+            )
+            fits = architecture is not None
+        if fits:
             try:
                 if single:
                     return [Parameters(architecture, lists)]
@@ -101,17 +114,6 @@ class Predictor(BaseEstimator):
             "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
             " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
             " that lead from n_features_in_=%s to n_outputs_=%s." % ends
-        )
-
-    def _architecture_of(self, units, dtype):
-        """The architecture of the fitted network, whose layers have these widths."""
-        held, normalization, activation = vars(self), None, self.activation
-        if "norm_scales_" in held:
-            normalization = "batch" if "norm_means_" in held else "layer"
-        if not isinstance(activation, str) or activation not in ACTIVATIONS:
-            activation = tuple(self._activations(len(units) - 1)[:-1])
-        return _fitted_architecture(
-            units, activation, self.out_activation_, normalization, self.residual, dtype
         )
 
     def _is_plain(self, X):
