@@ -221,7 +221,8 @@ class Network:
         transposed = [layer.transposed for layer in self._layers]
         if input_gradient:
             for i, layer in enumerate(self._layers[: first_trained + 1]):
-                transposed[i] = layer.new_transposed()
+                if not layer.narrow:
+                    transposed[i] = layer.new_transposed()
         if keep_gradient and self._gradients is None:
             self._gradients = [layer.new() for layer in self._layers]
         return _core.Engine(
