@@ -74,7 +74,7 @@ def line_costs(turns=100):
     return max(0.0, read - own_read), max(0.0, written - own_written)
 
 
-def meeting_cost(dtype, seconds):
+def barrier_cost(dtype, seconds):
     """Measure the seconds of a barrier of two threads; 0 if a fit uses only one."""
     times = step.measure(EVEN, dtype, 2, seconds)
     return times.phases["wait"] / 2 if times.threads == 2 else 0.0
@@ -91,7 +91,7 @@ class Model:
         Measured on one thread.
     read, write : float
         Costs r and w of a cache line, in seconds.
-    meeting : float
+    barrier : float
         Seconds of a barrier of two threads.
 
     Raises
@@ -100,8 +100,8 @@ class Model:
         If a batch does not fit into one micro-batch.
     """
 
-    def __init__(self, workload, dtype, alone, read, write, meeting):
-        self.read, self.write, self.meeting = read, write, meeting
+    def __init__(self, workload, dtype, alone, read, write, barrier):
+        self.read, self.write, self.barrier = read, write, barrier
         network = step.network_of(workload, dtype, 1)
         self.n_rows = min(workload.batch, workload.n_rows)
         plan = network._plan(self.n_rows, False)
@@ -153,7 +153,7 @@ class Model:
         return n, {
             "compute": self.rows * -(-units // n) / units + self.weights / n,
             "lines": read * self.read + written * self.write,
-            "meetings": n * self.meeting if n > 1 else 0.0,
+            "barriers": n * self.barrier if n > 1 else 0.0,
         }
 
 
@@ -161,23 +161,23 @@ def main():
     args = parse_arguments()
     read, write = line_costs()
     result = {"environment": machine.environment(), "read_ns": 1e9 * read, "write_ns": 1e9 * write}
-    result["meeting_us"], result["rows"] = {}, []
+    result["barrier_us"], result["rows"] = {}, []
     print(f"reading a line: {1e9 * read:.2f} ns, writing a line: {1e9 * write:.2f} ns")
     for dtype in args.dtype:
-        meeting = meeting_cost(dtype, args.seconds)
-        result["meeting_us"][dtype] = 1e6 * meeting
-        print(f"barrier of two threads, {dtype}: {1e6 * meeting:.2f} us")
+        barrier = barrier_cost(dtype, args.seconds)
+        result["barrier_us"][dtype] = 1e6 * barrier
+        print(f"barrier of two threads, {dtype}: {1e6 * barrier:.2f} us")
     for name in args.workloads:
         for dtype in args.dtype:
-            rows = scaling(BY_NAME[name], dtype, read, write, result["meeting_us"][dtype], args)
+            rows = scaling(BY_NAME[name], dtype, read, write, result["barrier_us"][dtype], args)
             result["rows"] += rows
     report.write_json(result, "threads" if args.is_whole else "threads-partial")
 
 
-def scaling(workload, dtype, read, write, meeting_us, args):
+def scaling(workload, dtype, read, write, barrier_us, args):
     """Measure and print one workload; return the rows for JSON."""
     alone = step.measure(workload, dtype, 1, args.seconds)
-    model = Model(workload, dtype, alone, read, write, 1e-6 * meeting_us)
+    model = Model(workload, dtype, alone, read, write, 1e-6 * barrier_us)
     print(f"\n{workload.name}, {dtype}: us per step")
     print(f"{'threads':>8}{'used':>6}{'compute':>9}{'lines':>8}{'barrier':>8}{'model':>9}", end="")
     print(f"{'gain':>7}{'measured':>10}{'gain':>7}")
@@ -186,7 +186,7 @@ def scaling(workload, dtype, read, write, meeting_us, args):
         used, parts = model.predict(n_threads)
         seconds = sum(parts.values())
         line = f"{n_threads:8}{used:6}{report.number(1e6 * parts['compute']):>9}"
-        line += "".join(f"{report.number(1e6 * parts[part]):>8}" for part in ("lines", "meetings"))
+        line += "".join(f"{report.number(1e6 * parts[part]):>8}" for part in ("lines", "barriers"))
         line += f"{report.number(1e6 * seconds):>9}{alone.step / seconds:7.1f}"
         row = {"workload": workload.name, "dtype": dtype, "threads": n_threads, "used": used}
         row |= {"model_us": 1e6 * seconds, "measured_us": None}
