@@ -1,6 +1,6 @@
 """What the two estimators share: fit and partial_fit.
 
-Between calls the only truth is `coefs_` and `intercepts_`: ordinary arrays that belong to the
+Between calls, `coefs_` and `intercepts_` are the only copy of the weights: ordinary arrays of the
 estimator, which users and pickles may change.
 """
 
@@ -43,8 +43,8 @@ from .prediction import X_CHECKS, Predictor, float_sparse
 from .scoring import Scorer
 
 _SETTINGS = tuple(field.name for field in fields(TrainingSettings))
-# What a TrainingRecord holds -> the attribute of the estimator. Those that were not measured are
-# missing, except that after a stochastic training some are None.
+# Field of a TrainingRecord -> attribute of the estimator. Attributes that were not measured are
+# missing, except that some are None after stochastic training.
 _RECORD = {field.name: f"{field.name}_" for field in fields(TrainingRecord)}
 _RECORD |= {name: f"_{name}" for name in ("no_improvement_count", "scored_by", "optimizer")}
 _NONE_IF_NOT_MEASURED = {
@@ -66,7 +66,7 @@ def _unchanged_on_error(estimator):
 
 
 def _checked_weights(sample_weight, X):
-    """Check the weights as scikit-learn does; float64 of shape (n_samples,), or None."""
+    """Check the weights as scikit-learn does; return float64 (n_samples,), or None."""
     if sample_weight is None:
         return None
     sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -129,7 +129,7 @@ class _BaseMLP(Predictor):
             Samples of a validation set. It is measured after each epoch, with
             or without `early_stopping`, and nothing is split off X. In a
             pipeline, with metadata routing enabled and requested,
-            ``Pipeline(..., transform_input=["X_val"])`` transforms it as X.
+            ``Pipeline(..., transform_input=["X_val"])`` transforms it like X.
 
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Its targets.
@@ -145,7 +145,7 @@ class _BaseMLP(Predictor):
         Raises
         ------
         ValueError
-            For invalid data or parameters, and where training diverged to
+            If data or parameters are invalid, or if training diverges to
             weights that are not finite.
 
         Examples
@@ -210,7 +210,7 @@ class _BaseMLP(Predictor):
             monitor = None
             if self.record:
                 monitor = Monitor(self.record, dataset, order, network)
-                monitor.measure(network)  # warn of the first weights before Adam hides what they do
+                monitor.measure(network)  # now, because Adam soon hides bad initial weights
             if scorer is not None:
                 scorer()  # a scorer that cannot work here fails before training
             history = History(record.history, validation, monitor)
@@ -234,8 +234,8 @@ class _BaseMLP(Predictor):
         return self
 
     def _new_architecture(self, n_features, n_outputs, loss_settings, dtype):
-        """The Architecture that the parameters ask for; and the activation by which the output
-        layer is drawn."""
+        """The Architecture that the parameters describe, and the activation that sets the bounds
+        of the output layer's initial weights."""
         units = [n_features, *self._hidden_units(), n_outputs]
         *activations, last_activation = self._activations(len(units) - 1)
         architecture = Architecture(
@@ -286,7 +286,7 @@ class _BaseMLP(Predictor):
         return network
 
     def _batch_size(self, n_samples):
-        """Rows of a batch of these samples; all of them for L-BFGS."""
+        """Number of rows of a batch; all samples for L-BFGS."""
         batch_size = n_samples
         if self.solver in OPTIMIZERS:
             batch_size = clipped_batch_size(self.solver, self.batch_size, n_samples)
@@ -319,7 +319,7 @@ class _BaseMLP(Predictor):
         return OUT_ACTIVATIONS[self._training_loss]
 
     def _weigh_classes(self, y, sample_weight):
-        """The weights of the samples, of encoded y, with those of their classes."""
+        """The sample weights, multiplied by the weights of the classes in the encoded y."""
         return sample_weight
 
     def _hidden_units(self):
@@ -337,7 +337,7 @@ class _BaseMLP(Predictor):
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
     def _copy_parameters(self, architecture):
-        """The present weights as a start for more training of a network of this architecture."""
+        """Copies of the current weights, from which training of this architecture continues."""
         fitted = self._fitted()
         found = fitted[0].architecture
         if found.normalization != self.normalization:
@@ -369,8 +369,7 @@ class _BaseMLP(Predictor):
 
     @contextmanager
     def _shown(self, network, record):
-        """The estimator as training has left it so far: the record, and the weights that `network`
-        has now."""
+        """Within the block, the estimator has the record and the current weights of `network`."""
         self._write_record(record)
         kept = self._parameter_lists()
         now = [[np.empty_like(a) for a in arrays] for arrays in kept]
@@ -395,7 +394,7 @@ class _BaseMLP(Predictor):
         return TrainingRecord(**found)
 
     def _write_record(self, record):
-        """Take the record over into the attributes."""
+        """Write the record to the attributes."""
         stochastic = record.loss_curve is not None
         for name, attribute in _RECORD.items():
             value = getattr(record, name)
@@ -403,7 +402,7 @@ class _BaseMLP(Predictor):
                 setattr(self, attribute, value)
 
     def _strata(self, labels):
-        """The classes that keep their proportions in the validation set, or None."""
+        """The classes by which the validation split is stratified, or None."""
         return None
 
     def _validation(self, record, dataset, rows, X, labels):
@@ -432,7 +431,7 @@ class _BaseMLP(Predictor):
         return Validation(dataset, rows, score), scorer
 
     def _given_validation(self, X, y, sample_weight, record, dtype, n_outputs):
-        """The same on a set that the user gave."""
+        """The same for a validation set that the user gave."""
         given = X
         X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
         dataset = Dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)

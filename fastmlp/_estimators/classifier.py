@@ -26,7 +26,7 @@ from .losses import (
 
 
 def _plain_classes(y):
-    """Classes of labels that scikit-learn's slow checks have nothing to say about; or else None."""
+    """The classes in y if it needs none of scikit-learn's slow checks, otherwise None."""
     if y.ndim == 1 and y.dtype.kind in "biu" and y.dtype.isnative:
         classes = np.unique(y)
         if 0 < 2 * len(classes) <= len(y):
@@ -57,7 +57,7 @@ def _is_incremental(estimator):
 
 
 def _gives_decisions(estimator):
-    """Whether the outputs are decision values: as it was fitted, or else as it will be."""
+    """Whether the outputs are decision values: as fitted or, before a fit, by `loss`."""
     fitted = getattr(estimator, "out_activation_", None)
     return estimator.loss == "hinge" if fitted is None else fitted == "identity"
 
@@ -71,8 +71,8 @@ def _has_probabilities(estimator):
 def _has_decision_function(estimator):
     if not _gives_decisions(estimator):
         raise AttributeError(
-            f"decision_function is only available for loss='hinge'. loss={estimator.loss!r} has"
-            " predict_proba."
+            "decision_function is only available for loss='hinge'. With"
+            f" loss={estimator.loss!r}, use predict_proba."
         )
     return True
 
@@ -80,9 +80,9 @@ def _has_decision_function(estimator):
 class MLPClassifier(ClassifierMixin, _BaseMLP):
     __doc__ = f"""Multi-layer perceptron classifier.
 
-    Minimizes the log loss or another `loss`: of one logistic output for two
-    classes, of a softmax over all classes for more, of one logistic output per
-    label for multilabel targets. Takes the place of
+    Minimizes the log loss or another `loss`. The network has one logistic output
+    for two classes, a softmax over all classes for more, and one logistic output
+    per label for multilabel targets. A drop-in replacement for
     :class:`sklearn.neural_network.MLPClassifier`: parameters, attributes, random
     draws and stopping rules are the same.
 
@@ -93,7 +93,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels, sorted; columns of the targets for multilabel.
+        Class labels, sorted; for multilabel targets, the column numbers of y.
 
     {docs.ATTRIBUTES.format(score="Accuracy")}
 
@@ -232,7 +232,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         return classifier_kernel(self.loss, self._label_binarizer.y_type_ == "multiclass")
 
     def _check_loss(self):
-        """The settings of the loss; a ValueError where parameters do not go together."""
+        """The settings of the loss. Raises ValueError if parameters cannot be combined."""
         check_name(self.loss, CLASSIFIER_LOSSES)
         if self.label_smoothing and self.loss != "log_loss":
             raise ValueError(
@@ -253,7 +253,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         return weights
 
     def _check_classes(self, y, incremental, classes):
-        """Set the classes, or check that those of y are among them: scikit-learn's rules."""
+        """Set the classes, or check that those of y are among them, by scikit-learn's rules."""
         if incremental and _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
@@ -276,8 +276,8 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             )
 
     def _encode_y(self, y, dtype, incremental, classes):
-        """Return class numbers (int32), or 0/1 outputs (uint8) of shape (n, n_outputs)
-        for binary and multilabel targets; and n_outputs."""
+        """Return the encoded targets and n_outputs. The targets are class numbers (int32) or, if y
+        is binary or multilabel, 0/1 outputs (uint8) of shape (n, n_outputs)."""
         self._check_classes(y, incremental, classes)
         y = self._encoded(y)
         return y, len(self.classes_) if y.ndim == 1 else y.shape[1]
@@ -305,7 +305,8 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             )
         if y.ndim != 1:
             raise ValueError("The object was not fitted with multilabel input.")
-        # Every label is known by now, so this loses nothing; int64 and uint64 would meet as floats.
+        # Without the cast, int64 and uint64 would be compared as floats. It is exact, because every
+        # label is a known class.
         y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
         return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
 
@@ -314,19 +315,19 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if stratify and labels.ndim > 1:
             raise ValueError(
                 "stratify_validation=True needs a single class for each sample, but y is"
-                " multilabel."
+                " multilabel; use None or False."
             )
         if stratify is None:
             stratify = binary
         if not stratify:
             return None
-        if binary:  # strings, as the message about a class with too few members shows them
+        if binary:  # strings, because scikit-learn's message about a rare class shows them
             return np.array(["False", "True"])[(labels != self.classes_[0]).astype(np.intp)]
         return labels
 
     @property
     def _threshold(self):
-        """Outputs above it mean yes, of a binary y or a label."""
+        """An output above it means the second class of a binary y, or a positive label."""
         return 0.0 if self.out_activation_ == "identity" else 0.5
 
     def _validation_score(self, y, output, sample_weight):
@@ -339,10 +340,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     @available_if(_is_incremental)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
-        """Train for one epoch of mini-batches, going on from the last call.
+        """Train for one epoch of mini-batches, continuing from the last call.
 
-        Not with ``solver='lbfgs'``. With `early_stopping` too it is an epoch over
-        all of X, without a validation set.
+        Not available with ``solver='lbfgs'``. The epoch covers all of X, also with
+        `early_stopping`: no validation set is split off.
 
         Parameters
         ----------
@@ -356,7 +357,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             Weight of each sample in the loss; 1 if not given.
 
         classes : array-like of shape (n_classes,), default=None
-            All classes that any call will bring. Needed in the first call only.
+            All classes that may occur in any call. Only needed in the first call.
 
         Returns
         -------
@@ -389,9 +390,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The most probable class; for multilabel, 1 where the probability is
-            above 0.5. With ``loss='hinge'`` the greatest decision value, 1 where
-            it is above 0.
+            The most probable class; for multilabel targets, 1 for each label
+            whose probability is above 0.5. With ``loss='hinge'``, the class of
+            the greatest decision value; for two classes and for labels, the
+            decision value is compared with 0.
         """
         output, binarizer = self._forward(X), self._label_binarizer
         if binarizer.y_type_ == "multiclass":
@@ -412,9 +414,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         Returns
         -------
         values : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Above 0 for the second of two classes, or for a label; else the
-            greatest is that of the class predicted. In the network's floating
-            point type.
+            For two classes, a value above 0 means the second class; for more
+            classes, the greatest value is that of the predicted class; for
+            multilabel targets, a value above 0 means that the label is
+            predicted. In the network's floating point type.
 
         Examples
         --------
@@ -454,7 +457,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if output.shape[1] == 1:
             return np.concatenate([1 - output, output], axis=1)
         if self.out_activation_ == "logistic":
-            # of several labels none is ever certain: within half an ulp of 0 or 1, not there
+            # the probability of a label is never exactly 0 or 1
             info = np.finfo(output.dtype)
             np.clip(output, info.tiny, 1 - info.epsneg, out=output)
         return output

@@ -1,4 +1,4 @@
-"""What the parameters of both estimators may be: each by itself, and together."""
+"""Allowed values of the parameters of both estimators: each by itself, and in combination."""
 
 import warnings
 from itertools import pairwise
@@ -20,7 +20,7 @@ from .._network.initialization import INITIALIZATIONS
 from .._training.monitor import RECORDS
 from .._training.schedules import SCHEDULES
 
-# Name -> what it may be, as scikit-learn's validate_parameter_constraints takes it.
+# Parameter -> allowed values, as scikit-learn's validate_parameter_constraints takes them.
 CONSTRAINTS = {
     "hidden_layer_sizes": [
         "array-like",
@@ -88,7 +88,7 @@ CONSTRAINTS = {
 
 
 def check_together(est, schedule):
-    """Refuse parameters that do not go together, whatever the data."""
+    """Refuse parameters that cannot be combined, whatever the data."""
     _check_record(est)
     _check_ensemble(est)
     _check_solver(est, schedule)
@@ -111,7 +111,8 @@ def _check_ensemble(est):
     if est.n_estimators > 1 and est.solver not in OPTIMIZERS:
         raise ValueError(
             f"solver={est.solver!r} trains a single network, because its line search would"
-            f" find one step size for all of them; got n_estimators={est.n_estimators}."
+            f" find one step size for all of them; got n_estimators={est.n_estimators}. Use"
+            " n_estimators=1 or another solver."
         )
 
 
@@ -125,7 +126,7 @@ def _check_solver(est, schedule):
         if getattr(est, name) is not None:
             asked.add(name)
     reasons = {
-        "lbfgs": ("L-BFGS takes no steps with a learning rate", asked),
+        "lbfgs": ("L-BFGS finds its steps by a line search", asked),
         "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
         "rprop": (
             "it chooses the size of its steps itself",
@@ -141,19 +142,19 @@ def _check_solver(est, schedule):
     if est.weight_decay is not None and solver not in DECAYING:
         raise ValueError(
             f"weight_decay is only for solver={' and '.join(map(repr, DECAYING))}, got"
-            f" solver={solver!r}; use alpha."
+            f" solver={solver!r}; use alpha instead."
         )
     if est.average_weights == "swa" and est.normalization == "batch":
         raise ValueError(
             "average_weights='swa' cannot be used with normalization='batch': the running"
-            " statistics would not be those of the averaged weights."
+            " statistics would not be those of the averaged weights. Use 'ema' instead."
         )
     if "learning_rate" in asked:
         schedule.factors(np.linspace(0, 1, 101))
 
 
 def check_validation(est, X_val, y_val, sample_weight_val):
-    """Refuse what makes no sense together, before any work is done."""
+    """Refuse arguments and parameters that cannot be combined, before any work is done."""
     for name, value in (("y_val", y_val), ("sample_weight_val", sample_weight_val)):
         if X_val is None and value is not None:
             raise ValueError(f"{name} is provided, but X_val was not provided.")
@@ -173,13 +174,13 @@ def check_validation(est, X_val, y_val, sample_weight_val):
 
 
 def clipped_batch_size(solver, batch_size, n_samples):
-    """Rows of a batch: the parameter `batch_size`, clipped to the samples with a warning. Raises
-    ValueError where the solver takes no batches."""
+    """Number of rows of a batch: `batch_size`, clipped with a warning to the number of samples.
+    Raises ValueError if the solver needs the whole training set as one batch."""
     if solver == "rprop":
         if batch_size != "auto" and batch_size < n_samples:
             raise ValueError(
-                "solver='rprop' compares the signs of successive gradients, so each must be of the"
-                f" whole training set: batch_size must be 'auto' or at least {n_samples}, got"
+                "solver='rprop' compares the signs of successive gradients, which must be those of"
+                f" the whole training set: batch_size must be 'auto' or at least {n_samples}, got"
                 f" {batch_size}."
             )
         return n_samples
@@ -193,8 +194,8 @@ def clipped_batch_size(solver, batch_size, n_samples):
 
 
 def dropout_rates(est, layer_units):
-    """Check what the layers do beside their products; return the rates of dropout, of the
-    inputs and of each hidden layer."""
+    """Check dropout, residual and normalization. Return the dropout rates of the inputs and of each
+    hidden layer, or () if all are zero."""
     n_hidden_layers = len(layer_units) - 2
     rates = [est.dropout] * n_hidden_layers if isinstance(est.dropout, Real) else est.dropout
     rates = [est.input_dropout, *rates]
@@ -202,7 +203,7 @@ def dropout_rates(est, layer_units):
         isinstance(rate, Real) and 0 <= rate < 1 for rate in rates
     ):
         raise ValueError(
-            "dropout must be a number in [0, 1), or a list of one for each of the"
+            "dropout must be a number in [0, 1), or a list with one for each of the"
             f" {n_hidden_layers} hidden layers, got {est.dropout!r}."
         )
     if est.residual and not any(a == b for a, b in pairwise(layer_units[1:-1])):
@@ -212,11 +213,12 @@ def dropout_rates(est, layer_units):
         )
     if est.normalization is not None and n_hidden_layers == 0:
         raise ValueError(
-            f"normalization={est.normalization!r} needs a hidden layer; there is none."
+            f"normalization={est.normalization!r} needs a hidden layer, got"
+            f" hidden_layer_sizes={est.hidden_layer_sizes!r}; use normalization=None."
         )
     if est.solver == "lbfgs" and (any(rates) or est.normalization == "batch"):
         raise ValueError(
-            "solver='lbfgs' needs a loss that is the same in every evaluation: it does not go"
+            "solver='lbfgs' needs a loss that is the same in every evaluation: it cannot be used"
             " with dropout, input_dropout or normalization='batch'."
         )
     return rates if any(rates) else ()
@@ -248,5 +250,6 @@ def check_drawn(est, drawn):
     first, *others = (coefs for coefs, *_ in drawn)
     if others and all(all(map(np.array_equal, first, coefs)) for coefs in others):
         raise ValueError(
-            f"init gives all networks the same weights; got n_estimators={est.n_estimators}."
+            "init gives all networks the same weights, so they would stay equal; got"
+            f" n_estimators={est.n_estimators}. Use a random init, or n_estimators=1."
         )

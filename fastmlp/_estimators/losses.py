@@ -1,4 +1,4 @@
-"""Losses by the names that estimators know: their kernels and settings, and weights of classes."""
+"""The losses by their names in the estimators: kernels and settings; and class weights."""
 
 from numbers import Real
 
@@ -16,13 +16,13 @@ REGRESSOR_LOSSES = (
     *("squared_error", "poisson", "gamma", "absolute_error", "huber"),
     *("log_cosh", "quantile"),
 )
-# losses of positive predictions -> what their targets must be, in words and as a test of an array
+# losses that need positive predictions -> the condition on targets, in words and as a function
 _POSITIVE_TARGETS = {
     "poisson": ("non-negative", lambda y: y >= 0),
     "gamma": ("strictly positive", lambda y: y > 0),
 }
 
-# loss -> what `loss_params` may have: name, default, constraints
+# loss -> the setting that `loss_params` may contain: name, default, constraints
 _SETTINGS = {
     "focal": ("gamma", 2.0, [Interval(Real, 0, None, closed="left")]),
     "huber": ("delta", 1.0, [Interval(Real, 0, None, closed="neither")]),
@@ -37,7 +37,7 @@ def classifier_kernel(loss, multiclass):
 
 
 def check_name(loss, losses):
-    # partial_fit checks parameters in its first call only
+    # needed because partial_fit validates parameters in its first call only
     if loss not in losses:
         raise ValueError(f"loss must be one of {', '.join(losses)}; got {loss!r}.")
 
@@ -118,7 +118,7 @@ def class_weights(class_weight, y, classes, sample_weight):
     Raises
     ------
     ValueError
-        If classes or labels do not fit, or a weight is negative or not a number.
+        If `class_weight` does not fit the classes or labels, or a weight is negative or not finite.
     """
     columns = [y] if y.ndim == 1 else y.T
     if y.ndim == 2:
@@ -158,7 +158,7 @@ def _dicts(class_weight, y):
 
 def _named(class_weight, classes):
     if not isinstance(class_weight, dict):
-        raise ValueError(f"class_weight must have dicts only, got {class_weight!r}.")
+        raise ValueError(f"class_weight must be a list of dicts only, got {class_weight!r} in it.")
     known = set(classes.tolist())
     unknown = [label for label in class_weight if label not in known]
     if unknown:

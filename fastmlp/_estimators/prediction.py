@@ -14,8 +14,8 @@ from .._network.ensemble import members
 from .._network.network import up_to
 from .._network.threads import effective_n_threads
 
-# How X is checked: what the engine reads as it lies stays so, whatever its order and
-# strides. Any other type becomes the first of the list, float64.
+# How X is checked: the engine reads these types in place, whatever the order and strides. X of any
+# other type is converted to the first one of the list, float64.
 _INTEGERS = [kind + size for kind in "iu" for size in "1248"]
 X_DTYPES = [np.dtype(name) for name in ("f8", "f4", "?", *_INTEGERS)]
 X_CHECKS = {"accept_sparse": "csr", "dtype": X_DTYPES}
@@ -23,8 +23,8 @@ X_CHECKS = {"accept_sparse": "csr", "dtype": X_DTYPES}
 
 @functools.lru_cache(maxsize=256)
 def _fitted_architecture(units, activation, out_activation, normalization, residual, dtype):
-    """The Architecture of a fitted network, whose `activation` is one name or a tuple of names, or
-    None if there is no such network. Cached because every prediction asks for one."""
+    """The Architecture of a fitted network, or None if it is not valid. `activation` is one name or
+    a tuple of names. Cached, because every prediction asks for one."""
     if min(units) < 1 or dtype not in (np.float32, np.float64):
         return None
     if isinstance(activation, str):
@@ -47,10 +47,10 @@ def float_sparse(X):
 
 
 class Predictor(BaseEstimator):
-    """What an estimator does with the arrays that it has been fitted to."""
+    """The part of an estimator that uses its fitted arrays."""
 
     def _activations(self, n_layers):
-        """The activation of each hidden layer, and the last of them once more."""
+        """The activation of each hidden layer; the last one is repeated for the output."""
         activations = self.activation
         if isinstance(activations, str):
             if activations in ACTIVATIONS:
@@ -59,13 +59,13 @@ class Predictor(BaseEstimator):
         activations = [*activations, *activations[-1:]] or ["identity"]
         if len(activations) != n_layers or not all(name in ACTIVATIONS for name in activations):
             raise ValueError(
-                f"activation must be one of {', '.join(ACTIVATIONS)}, or a list of one for each of"
-                f" the {n_layers - 1} hidden layers, got {self.activation!r}."
+                f"activation must be one of {', '.join(ACTIVATIONS)}, or a list with one for each"
+                f" of the {n_layers - 1} hidden layers, got {self.activation!r}."
             )
         return activations
 
     def _parameter_lists(self):
-        """`coefs_`, `intercepts_`, and what normalization has."""
+        """`coefs_`, `intercepts_`, and the lists of normalization."""
         held = vars(self)
         if PARAMETERS[2] not in held:  # faster than looking up every name
             return self.coefs_, self.intercepts_
@@ -74,8 +74,8 @@ class Predictor(BaseEstimator):
     def _fitted(self):
         """The weights of each network, for predictions: a list of Parameters.
 
-        Their architecture follows from the arrays. Users and pickles may have changed them: a
-        ValueError says where they do not fit. Every prediction of a row calls this, so it looks
+        Their architecture follows from the arrays. Users and pickles may have changed these, so a
+        ValueError is raised if they do not fit. Every prediction of a row calls this, so it looks
         things up once and calls little.
         """
         held, normalization = vars(self), None
@@ -112,7 +112,7 @@ class Predictor(BaseEstimator):
                 pass
         raise ValueError(
             "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
-            " shapes (fan_in, fan_out) and (fan_out,), with a first axis more in an ensemble,"
+            " shapes (fan_in, fan_out) and (fan_out,), with another first axis in an ensemble,"
             " that lead from n_features_in_=%s to n_outputs_=%s." % ends
         )
 
@@ -129,8 +129,8 @@ class Predictor(BaseEstimator):
         )
 
     def _forward(self, X, depth=None):
-        """Output of the network for X, of shape (n_samples, n_outputs); or of a hidden layer, the
-        `depth`-th from the inputs."""
+        """Output of the network for X, of shape (n_samples, n_outputs); or, with `depth`, of the
+        `depth`-th hidden layer."""
         plain = self._is_plain(X)
         if not plain:
             check_is_fitted(self)
@@ -138,7 +138,7 @@ class Predictor(BaseEstimator):
             X = float_sparse(X if X.dtype in X_DTYPES else X.astype(np.float64))
         output, finite = self._outputs(Dataset(X), depth)
         if plain and not finite:
-            # raises, unless only float32 makes X infinite, or scikit-learn is set to assume_finite
+            # raises, unless X is infinite in float32 only, or scikit-learn's assume_finite is set
             validate_data(self, X, reset=False)
         return output
 
@@ -157,7 +157,7 @@ class Predictor(BaseEstimator):
         return output, finite
 
     def hidden_layer(self, X, layer=-1):
-        """What the units of a hidden layer put out for the samples in X.
+        """Outputs of the units of a hidden layer for the samples in X.
 
         Parameters
         ----------
@@ -170,8 +170,8 @@ class Predictor(BaseEstimator):
         Returns
         -------
         outputs : ndarray of shape (n_samples, n_units)
-            Outputs of its activation, as in a prediction, in the network's
-            floating point type.
+            Outputs of the layer as in a prediction, in the network's floating
+            point type.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class Predictor(BaseEstimator):
         """
         check_is_fitted(self)
         if self.coefs_[0].ndim > 2:
-            raise ValueError("hidden_layer is for a single network, n_estimators=1.")
+            raise ValueError("hidden_layer needs a single network; fit with n_estimators=1.")
         n_hidden = len(self.coefs_) - 1
         layer = index(layer)
         if not -n_hidden <= layer < n_hidden:

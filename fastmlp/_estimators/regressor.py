@@ -26,7 +26,7 @@ from .losses import (
 class MLPRegressor(RegressorMixin, _BaseMLP):
     __doc__ = f"""Multi-layer perceptron regressor.
 
-    Minimizes half the squared error or another `loss`. Takes the place of
+    Minimizes half the squared error or another `loss`. A drop-in replacement for
     :class:`sklearn.neural_network.MLPRegressor`: parameters, attributes, random
     draws and stopping rules are the same.
 
@@ -170,7 +170,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        # As scikit-learn's, SGD with a tolerance this loose stops before it has learned much.
+        # With such a large tol, SGD stops before it has learned much, as scikit-learn's does.
         loose = isinstance(self.tol, Real) and self.tol >= 0.01
         tags.regressor_tags.poor_score = self.solver == "sgd" and loose
         tags.target_tags.positive_only = needs_positive_predictions(self.loss)
@@ -185,12 +185,12 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return super()._out_activation if self.out_activation == "auto" else self.out_activation
 
     def _check_loss(self):
-        """The settings of the loss; a ValueError where parameters do not go together."""
+        """The settings of the loss. Raises ValueError if parameters cannot be combined."""
         check_name(self.loss, REGRESSOR_LOSSES)
         if needs_positive_predictions(self.loss) and self.out_activation not in ("auto", *POSITIVE):
             raise ValueError(
-                f"loss={self.loss!r} needs positive predictions, and"
-                f" out_activation={self.out_activation!r} may give others; choose from"
+                f"loss={self.loss!r} needs positive predictions, which"
+                f" out_activation={self.out_activation!r} does not ensure; choose from"
                 f" {('auto', *POSITIVE)}."
             )
         settings = loss_settings(self.loss, self.loss_params)
@@ -211,30 +211,30 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return y
 
     def _encoded(self, y, dtype):
-        # again, because a number may be too large for float32
-        if y.dtype.kind not in "fiub":  # strings of digits are no numbers
+        # y is checked again, because a number may be too large for float32
+        if y.dtype.kind not in "fiub":  # refuses strings of digits
             y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
         y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=self)
         check_targets(self.loss, y)
         low, high = RANGES.get(self._out_activation, (-np.inf, np.inf))
         if (y < low).any() or (y > high).any():
             warnings.warn(
-                f"y has values outside of [{low}, {high}], where"
-                f" out_activation={self._out_activation!r} keeps all predictions."
+                f"y has values outside of [{low}, {high}], the range of predictions with"
+                f" out_activation={self._out_activation!r}."
             )
         y = y.reshape(len(y), -1)
         if self._levels is not None:
             if y.shape[1] > 1:
                 raise ValueError(
-                    f"Several levels of loss='quantile' are for a single target, got"
+                    "loss='quantile' with several levels needs a single target, got"
                     f" {y.shape[1]} targets."
                 )
             y = np.repeat(y, len(self._levels), axis=1)
         return np.require(y, requirements="CA")
 
     def _sort_levels(self, output):
-        """Outputs with those of several levels in order, so that quantiles do not cross."""
-        several = getattr(self, "_levels", None) is not None  # older pickles have none
+        """The outputs, sorted if there are several levels, so that quantiles do not cross."""
+        several = getattr(self, "_levels", None) is not None  # older pickles lack it
         return np.sort(output, axis=1) if several else output
 
     def _validation_score(self, y, output, sample_weight):
@@ -255,10 +255,10 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch of mini-batches, going on from the last call.
+        """Train for one epoch of mini-batches, continuing from the last call.
 
-        Not with ``solver='lbfgs'``. With `early_stopping` too it is an epoch over
-        all of X, without a validation set.
+        Not available with ``solver='lbfgs'``. The epoch covers all of X, also with
+        `early_stopping`: no validation set is split off.
 
         Parameters
         ----------
@@ -294,8 +294,8 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the network's floating point type. For several levels of the
-            quantile loss, an output each, increasing.
+            In the network's floating point type. With several levels of the
+            quantile loss, one output for each level, in increasing order.
 
         Examples
         --------
@@ -316,10 +316,10 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return output.ravel() if output.shape[1] == 1 else output
 
     def score(self, X, y, sample_weight=None):
-        """R2 of the predictions, as of any regressor of scikit-learn's.
+        """R2 of the predictions, as for scikit-learn's regressors.
 
-        For several levels of the quantile loss the mean over the levels of
-        :func:`sklearn.metrics.d2_pinball_score`.
+        With several levels of the quantile loss, the mean of
+        :func:`sklearn.metrics.d2_pinball_score` over the levels.
 
         Parameters
         ----------
@@ -335,7 +335,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         Returns
         -------
         score : float
-            1 at best.
+            At most 1; greater is better.
         """
         if getattr(self, "_levels", None) is None:
             return super().score(X, y, sample_weight)

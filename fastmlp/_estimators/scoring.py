@@ -1,4 +1,4 @@
-"""The score of an estimator on a validation set by its parameter `scoring`."""
+"""The score of an estimator on a validation set, as its parameter `scoring` defines it."""
 
 import inspect
 from numbers import Real
@@ -8,15 +8,15 @@ from sklearn.utils import _safe_indexing, indexable
 
 
 class Scorer:
-    """What `scoring` says of an estimator as it is when it is called.
+    """Scores an estimator in its current state, with the scorer that `scoring` selects.
 
     Parameters
     ----------
     estimator : estimator
     X, y : array-like
-        As the user gave them: what a scorer is given.
+        The data as the user gave them, which a scorer gets.
     rows : ndarray of intp
-        Those to score on.
+        Rows to score on.
     sample_weight : ndarray of shape (n_rows,) or None
         Weights of these rows.
     """

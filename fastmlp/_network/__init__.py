@@ -1,1 +1,1 @@
-"""A network: what it is, its arrays in panels, its threads. Knows of no training."""
+"""Networks: their architecture, arrays in panels, number of threads. Contains no training."""

@@ -1,4 +1,4 @@
-"""Architecture: the one value that says what a network is."""
+"""Architecture: the one value that describes a network."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -8,21 +8,21 @@ import numpy as np
 
 from .._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
 
-# Lists of parameters by the names that the estimators give them, in the order in which they are
-# handed around. Normalization has its lists only where a network is normalized.
+# Names of the lists of parameters in the estimators, in the order in which functions take them. A
+# network has lists of normalization only if it is normalized.
 PARAMETERS = (
     *("coefs_", "intercepts_"),
     *("norm_scales_", "norm_shifts_", "norm_means_", "norm_variances_"),
 )
-N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: the first so many of PARAMETERS
-N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # those that have gradients
+N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: how many of PARAMETERS there are
+N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # by normalization: how many are trained
 
-# Activation -> bounds of its outputs, where there are any.
+# Activation -> bounds of its outputs, if there are any.
 RANGES = {
     **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
     **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
 }
-POSITIVE = ("exp", "logistic", "softplus")  # those whose outputs are never zero or below
+POSITIVE = ("exp", "logistic", "softplus")  # activations whose outputs are always positive
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LossSettings:
     Attributes
     ----------
     delta : float, default=1.0
-        Error at which the Huber loss turns from a square to a line.
+        Error at which the Huber loss changes from quadratic to linear.
     gamma : float, default=2.0
         Exponent of the focal loss.
     smoothing : float, default=0.0
@@ -51,7 +51,7 @@ class LossSettings:
 class Architecture:
     """What a network is: its layers, its loss and its computing type, checked once.
 
-    A Network, predictions and inspection take it whole. Its weights are not part of it.
+    A Network, predictions and inspection take it as a whole. Weights are not part of it.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Architecture:
     out_activation : str or None, default=None
         Output activation, one of ``_core.OUTPUTS``. None is replaced by the loss's own.
     loss : str or None, default=None
-        One of ``_core.LOSSES``. None where the network only predicts.
+        One of ``_core.LOSSES``. None if the network only predicts.
     loss_settings : LossSettings
     normalization : {None, "batch", "layer"}, default=None
         How the pre-activations of the hidden layers are normalized.
@@ -76,7 +76,7 @@ class Architecture:
     Raises
     ------
     ValueError
-        If a value is out of its range, or values do not go together.
+        If a value is out of its range, or values cannot be combined.
     """
 
     units: tuple
@@ -121,7 +121,9 @@ class Architecture:
 
     def _check_outputs(self):
         if self.out_activation not in OUTPUTS:
-            raise ValueError(f"Unknown out_activation_={self.out_activation!r}.")
+            raise ValueError(
+                f"out_activation must be one of {OUTPUTS}, got {self.out_activation!r}"
+            )
         if self.loss is None:
             return
         if self.loss not in LOSSES:
@@ -154,15 +156,15 @@ class Architecture:
     @property
     def parameter_shapes(self):
         """Shapes of the parameters, a tuple with a list for each of `parameter_names`: one shape
-        for each layer, or of normalization one for each hidden layer."""
+        for each layer or, in the lists of normalization, for each hidden layer."""
         vectors = [(units,) for units in self.units[1:]]
         hidden = (vectors[:-1],) * (N_LISTS[self.normalization] - 2)
         return (self.coef_shapes, vectors, *hidden)
 
     @property
     def n_trained(self):
-        """How many lists of parameters are trained: the first of them, all except running
-        statistics."""
+        """Number of lists of parameters that are trained: all except running statistics, which are
+        the last ones."""
         return N_TRAINED[self.normalization]
 
     @property
@@ -172,7 +174,7 @@ class Architecture:
 
     @property
     def n_trained_parameters(self):
-        """How many numbers are trained: the length of a flat gradient."""
+        """Number of parameters that are trained: the length of a flat gradient."""
         return sum(math.prod(shape) for shapes in self.trained_shapes for shape in shapes)
 
     def views(self, flat):
@@ -189,8 +191,8 @@ class Architecture:
         return tuple(views)
 
     def up_to(self, depth):
-        """The network up to its `depth`-th hidden layer, from 1, with a linear output layer of the
-        same width."""
+        """The architecture of the first `depth` hidden layers, with a linear output layer that is
+        as wide as the last of them."""
         return replace(
             self,
             units=(*self.units[: depth + 1], self.units[depth]),
@@ -201,7 +203,7 @@ class Architecture:
         )
 
     def last_layer(self):
-        """The network that is the output layer alone."""
+        """The architecture of the output layer alone."""
         return replace(
             self, units=self.units[-2:], activations=(), normalization=None, loss=None, dropout=()
         )

@@ -6,7 +6,7 @@ from .network import Network, train_together
 
 
 def members(parameters):
-    """What each network of an ensemble has of its parameters.
+    """The parameters of each network of an ensemble.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def stacked(parameters):
 class Ensemble:
     """Networks of one shape, trained on the same batches, with the methods of a Network.
 
-    Each is trained as it would be alone, bit by bit. Arrays of parameters and of the optimizer's
+    Each gets the same bits as if it were trained alone. Arrays of parameters and of the optimizer's
     state have a first axis of n_networks; losses and outputs are the mean over the networks.
 
     Parameters

@@ -27,17 +27,17 @@ def initial_parameters(
     Parameters
     ----------
     architecture : Architecture
-        The weights are of its type; the draws themselves are always float64.
+        The weights have its type; they are always drawn in float64.
     random_state : RandomState
     init : str, callable, tuple or estimator
         As the estimators' parameter of that name.
     scale : float
         Standard deviation of "normal", bound of "uniform".
     classes : ndarray or None
-        Those that the outputs stand for.
+        Classes of the outputs.
     last_activation : str
-        Activation by which "auto" draws the output layer: scikit-learn goes by that of the hidden
-        layers.
+        Activation that sets the bounds of the output layer with "auto"; scikit-learn takes that of
+        the hidden layers.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def initial_parameters(
 
 def _sklearns(shapes, activations, random_state):
     """Uniform in (-b, b) with b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010), 2 instead
-    of 6 where the activation is logistic; intercepts are drawn too. The order of the draws is
+    of 6 if the activation is logistic; intercepts are drawn too. The order of the draws is
     scikit-learn's: each layer's coefficients, then its intercepts."""
     coefs, intercepts = [], []
     for (fan_in, fan_out), activation in zip(shapes, activations, strict=True):
@@ -85,7 +85,7 @@ def _sklearns(shapes, activations, random_state):
 
 
 def _strategy(name, scale):
-    """``draw(fan_in, fan_out, random_state)`` of the strategy `name`."""
+    """The function ``draw(fan_in, fan_out, random_state)`` of the strategy `name`."""
     if name == "orthogonal":
         return _orthogonal
     family, _, kind = name.rpartition("_")
@@ -104,10 +104,10 @@ def _strategy(name, scale):
 
 
 def _orthogonal(fan_in, fan_out, random_state):
-    """Orthonormal columns, or rows where there are more columns, uniformly distributed: Q of a
-    normal matrix, its signs those of R's diagonal (Saxe, McClelland and Ganguli, 2014)."""
+    """Uniformly distributed orthonormal columns, or rows if there are more columns than rows: Q of
+    a normal matrix, with the signs of R's diagonal (Saxe, McClelland and Ganguli, 2014)."""
     tall = random_state.standard_normal((max(fan_in, fan_out), min(fan_in, fan_out)))
-    with _get_threadpool_controller().limit(limits=1, user_api="blas"):  # for the same bits
+    with _get_threadpool_controller().limit(limits=1, user_api="blas"):  # fixes the bits
         q, r = np.linalg.qr(tall)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
     return q if fan_in >= fan_out else q.T
@@ -137,8 +137,8 @@ def _given(init, shapes):
 
 
 def _normalization(architecture):
-    """What normalization begins with: scales of one and shifts of zero, and for "batch" running
-    means of zero and variances of one."""
+    """The initial parameters of normalization: scales of one and shifts of zero, and for "batch"
+    running means of zero and variances of one."""
     starts = {None: (), "layer": (1.0, 0.0), "batch": (1.0, 0.0, 0.0, 1.0)}[
         architecture.normalization
     ]
@@ -146,15 +146,15 @@ def _normalization(architecture):
 
 
 def _transfer(source, parameters, classes):
-    """Put the layers of a fitted network in the place of those that have the same shapes; the
-    output layer only if it is of the same classes."""
+    """Replace layers by those of a fitted network that have the same number and shape; the output
+    layer only if it has the same classes."""
     lists = [getattr(source, name, ()) for name in PARAMETERS]
     lists = [arrays if isinstance(arrays, (list, tuple)) else () for arrays in lists]
     coefs, intercepts = lists[:2]
     if not 0 < len(coefs) == len(intercepts) or any(np.ndim(coef) != 2 for coef in coefs):
         raise ValueError(
-            "init must be a single fitted network, MLPClassifier or MLPRegressor (where it is"
-            f" cloned, in a FrozenEstimator); got {source!r}."
+            "init must be a single fitted network, MLPClassifier or MLPRegressor (in a grid search,"
+            f" wrapped in a FrozenEstimator); got {source!r}."
         )
     copied, n_layers = 0, len(parameters[0])
     others = getattr(source, "classes_", classes)
@@ -169,13 +169,13 @@ def _transfer(source, parameters, classes):
                 arrays[i] = _checked(given[i], arrays[i].shape, f"{name}[{i}] of init")
     if not copied:
         warnings.warn(
-            "No layer of init has the shape (and the output layer the classes) of the layer of the"
-            " same number: all are drawn."
+            "No layer of init has the shape (and, if it is the output layer, the classes) of the"
+            " layer with the same number, so all layers are drawn at random."
         )
 
 
 def _checked(array, shape, name):
-    """A copy of `array`, of finite numbers and of this shape."""
+    """A copy of `array`, checked to have this shape and finite numbers."""
     try:
         array = np.array(array, dtype=np.float64)
     except (TypeError, ValueError):

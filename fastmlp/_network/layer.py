@@ -8,8 +8,8 @@ from .. import _core
 class Layer:
     """One layer's arrays in panels.
 
-    A layer is wide, its weights (fan_out panels, fan_in, V), or, if it is the output layer with few
-    outputs, narrow: (fan_in panels, fan_out, V), along fan_in, so that no lanes are lost.
+    The weights of a wide layer are (fan_out panels, fan_in, V). An output layer with few outputs is
+    narrow: its weights are (fan_in panels, fan_out, V), along fan_in, so that no lanes are wasted.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Network: an Architecture with its parameters and optimizer state, in panels, for one call.
 
-``coefs_`` and ``intercepts_`` are the truth between calls; a Network is made from them at the start
-of a fit or a partial_fit and written back to them at its end. So there is no copy that could go
-stale when a user or a pickle changes them.
+Between calls, ``coefs_`` and ``intercepts_`` are the only copy of the weights. A Network is made
+from them at the start of a fit or a partial_fit, and is written back to them at its end. So no copy
+becomes stale when a user or a pickle changes them.
 """
 
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ from .plan import Plan, epochs_at_once, plan_batch
 
 @dataclass
 class Outcome:
-    """What a call of `train` has done.
+    """The result of a call of `train`.
 
     Attributes
     ----------
     n_steps : int
         Steps taken.
     loss_sums : list of float
-        For each whole epoch the sum over batches of loss times rows. Batches whose weights sum to
-        zero take no step and add nothing.
+        For each completed epoch, the sum over batches of loss times rows. Batches whose weights sum
+        to zero take no step and add nothing.
     rest : (float, int)
-        The same sum of an epoch that was left unfinished, and the rows of its batches.
+        The same sum for an epoch that was not completed, and the number of rows in it.
     """
 
     n_steps: int = 0
@@ -36,26 +36,26 @@ class Outcome:
 
 
 class Network:
-    """One network in panels, ready for its loops.
+    """One network in panels, as the compiled loops use it.
 
     Parameters
     ----------
     architecture : Architecture
     optimizer : str or None
-        One of ``_core.OPTIMIZERS``; None where no steps will be taken.
+        One of ``_core.OPTIMIZERS``; None if no steps will be taken.
     n_threads : int
-        The most threads to use; fewer where the work is small.
+        Maximum number of threads; fewer are used if the work is small.
     seed : int
-        Of dropout's random numbers, below 2 ** 64.
+        Seed of dropout's random numbers, below 2 ** 64.
     frozen_layers : sequence of int
         Layers that are not trained, from 0.
     average : bool
-        Whether to have room for averages of the weights.
+        Whether to allocate averages of the weights.
 
     Attributes
     ----------
     has_averaged_weights : bool
-        Whether there are averages. Then `get_parameters`, `predict` and `evaluate` are about them.
+        Whether there are averages. If so, `get_parameters`, `predict` and `evaluate` use them.
     trained_layers : list of int
         Layers that are not frozen, in order.
     """
@@ -116,7 +116,7 @@ class Network:
             self._check_shapes(part, arrays, expected, writable=writable)
 
     def _by_layer(self, parameters):
-        """Each layer with its arrays: coef, intercept, and what normalization has."""
+        """Each layer with its arrays: coef, intercept, and those of normalization."""
         for i, layer in enumerate(self._layers):
             yield layer, [arrays[i] for arrays in parameters if i < len(arrays)]
 
@@ -166,7 +166,7 @@ class Network:
         self.has_averaged_weights = True
 
     def average(self, share):
-        """Let the averages follow the weights: ``average += share * (weights - average)``. The
+        """Move the averages towards the weights: ``average += share * (weights - average)``. The
         first averages are the weights themselves."""
         for layer, average in zip(self._layers, self._averaged_weights, strict=True):
             if self.has_averaged_weights:
@@ -201,7 +201,7 @@ class Network:
 
     def _engine(self, dataset, batch_size, *, keep_gradient=False, in_one=False):
         plan = self._plan(batch_size, dataset.sparse)
-        if in_one:  # every row at a place of its own
+        if in_one:  # the workspace keeps every row
             plan = Plan(0, batch_size, batch_size)
         micro = not plan.n_partials and plan.micro_batch_rows < batch_size
         key = (plan, keep_gradient or micro, dataset.sparse)
@@ -215,7 +215,7 @@ class Network:
 
     def _new_engine(self, plan, keep_gradient, sparse, *, input_gradient=False):
         first_trained = self._frozen.index(False)
-        for layer in self._layers[first_trained + 1 :]:  # training carries no delta below
+        for layer in self._layers[first_trained + 1 :]:  # training needs no deltas below
             if layer.transposed is None and not layer.narrow:
                 layer.add_transposed()
         transposed = [layer.transposed for layer in self._layers]
@@ -276,14 +276,14 @@ class Network:
         alpha : float
             L2 penalty: ``alpha / 2 * sum(coefs_ ** 2)``, divided by the batch's sum of weights.
         step : dict
-            learning_rate: a float, or an array of one for each step. t: the steps taken before. By
-            optimizer: momentum and nesterov; beta_1, beta_2 and epsilon; weight_decay. Where
-            wanted: l1_ratio of `alpha`, clip_norm, clip_value, max_norm; and ema, to keep the
-            exponential moving averages of the weights.
+            learning_rate: a float, or an array with one for each step. t: number of steps taken
+            before. Depending on the optimizer: momentum and nesterov; beta_1, beta_2 and epsilon;
+            weight_decay. Optional: l1_ratio of `alpha`, clip_norm, clip_value, max_norm; and ema,
+            to keep the exponential moving averages of the weights.
         deadline : float
-            The time, as `time.perf_counter` tells it, after which no step begins but the first.
+            Time of `time.perf_counter` after which no step begins, except the first.
         outcome : Outcome or None
-            Where to note what has been done, also if an exception ends the call.
+            Filled with the result, also if an exception ends the call.
 
         Returns
         -------
@@ -329,7 +329,7 @@ class Network:
                 continue
             weights = layer.weights(flat)
             parameters = layer.weights(layer.parameters)
-            # not a dot product: BLAS cuts it up by its number of threads
+            # not a dot product, because BLAS's result depends on its number of threads
             squares += float(np.einsum("prv,prv->", parameters, parameters, dtype=np.float64))
             weights += alpha * parameters
             flat /= weight
@@ -407,7 +407,7 @@ class Network:
         return engine.apply_step(dataset, batch_size, weight=weight, alpha=alpha, step=step)
 
     def input_gradient(self, dataset):
-        """Derivative of the sum of the rows' losses, times their weights, by the inputs.
+        """Derivative of the weighted sum of the rows' losses with respect to the inputs.
 
         Parameters
         ----------
@@ -425,7 +425,7 @@ class Network:
             If X is sparse.
         """
         if dataset.sparse:
-            raise ValueError("the derivative by the inputs is for dense X; got a sparse matrix")
+            raise ValueError("input_gradient needs dense X, got a sparse matrix")
         rows = np.arange(len(dataset), dtype=np.intp)
         plan = self._plan(len(rows), False)
         # not kept, because training does not update its transposed weights
@@ -444,10 +444,11 @@ class Network:
         Returns
         -------
         activations : list of ndarray of shape (n_samples, fan_out)
-            What each hidden layer puts out.
+            Outputs of each hidden layer.
         deltas : list of ndarray of shape (n_samples, fan_out)
-            For every layer the derivatives of the sum of the rows' losses, times their weights, by
-            the layer's pre-activations; zero below the first that is trained, where none go.
+            For each layer, the derivatives of the weighted sum of the rows' losses with respect to
+            the layer's pre-activations; zero below the first layer that is trained, because no
+            deltas are computed there.
         """
         order = np.arange(len(dataset), dtype=np.intp)
         engine = self._engine(dataset, len(order), keep_gradient=True, in_one=True)
@@ -466,7 +467,7 @@ class Network:
                 found.append(rows[: len(order), : layer.fan_out].copy())
         for unknown in deltas[: self._frozen.index(False)]:
             unknown[:] = 0
-        return activations[:-1], deltas  # the loss puts the last deltas where the outputs were
+        return activations[:-1], deltas  # the last deltas have replaced the outputs
 
     def predict(self, dataset, rows):
         """Outputs of the network as trained so far, with the output activation applied.
@@ -483,11 +484,11 @@ class Network:
             Of the network's type.
         """
         rows = np.ascontiguousarray(rows, dtype=np.intp)
-        engine = next(iter(self._engines.values()))  # all have one network
+        engine = next(iter(self._engines.values()))  # all share this network
         return engine.predict(dataset, rows, self.has_averaged_weights)
 
     def hidden_outputs(self, dataset):
-        """What each hidden layer puts out for a data set, computed as in a prediction.
+        """The outputs of each hidden layer for a data set, computed as in a prediction.
 
         Parameters
         ----------
@@ -509,7 +510,7 @@ class Network:
         Parameters
         ----------
         dataset : _core.Dataset
-            With targets; its weights count.
+            With targets; its sample weights are used, if any.
         rows : ndarray of intp
             Row numbers.
 
@@ -527,8 +528,8 @@ class Network:
 
 
 def up_to(architecture, parameters, depth):
-    """A network up to its `depth`-th hidden layer, from 1, for predictions. Its output layer hands
-    on what it is given, in the same bits.
+    """The first `depth` hidden layers of a network, for predictions. The output layer is an
+    identity that changes no bits.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a batch is cut up to fit caches and memory, and how many epochs one call runs."""
+"""How a batch is divided to fit caches and memory, and how many epochs one call runs."""
 
 from typing import NamedTuple
 
@@ -8,26 +8,26 @@ WORKSPACE_BYTES = 8 * 2**20
 MIN_ROWS = 1024
 MAX_BYTES = 56 * 2**20
 
-# The batch of a small network is cut into ranges of about PARTIAL_ROWS rows, each with a partial
-# gradient of its own, as long as these gradients stay in cache: then a thread reads only
-# activations that it wrote. The number of ranges must not depend on the number of threads, because
+# The batch of a small network is divided into ranges of about PARTIAL_ROWS rows, each with its own
+# partial gradient, if these gradients fit into the cache: then a thread reads only activations that
+# it wrote. The number of ranges must not depend on the number of threads, because
 # the bits depend on the number of ranges.
 PARTIAL_ROWS = 64
 MAX_PARTIALS = 16
 PARTIAL_BYTES = 2**20
-PARTIAL_MICRO_BATCH = 2**16  # rows between two looks at signals
+PARTIAL_MICRO_BATCH = 2**16  # rows between two checks for signals
 PARTIAL_BLOCK = 128  # rows carried through all layers at a time
 
-# Where epochs are short, one call of `train` runs several of them: CALL_WORK flops, which take some
-# milliseconds, so that the call itself costs nothing beside them. ROW_WORK and STEP_WORK are the
-# least that a row and a step cost.
+# If epochs are short, one call of `train` runs several of them: CALL_WORK flops, which take some
+# milliseconds, so that the overhead of the call is negligible. ROW_WORK and STEP_WORK are the
+# minimum costs of a row and of a step.
 CALL_WORK = 5e8
 ROW_WORK = 2_000
 STEP_WORK = 50_000
 
 
 class Plan(NamedTuple):
-    """How a batch is cut up.
+    """How a batch is divided.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ def plan_batch(architecture, lanes, n_bytes, batch_size, sparse):
         Bytes of all parameters.
     batch_size : int
     sparse : bool
-        Whether X is sparse: then the workspace holds no inputs.
+        Whether X is sparse. If so, the workspace holds no inputs.
 
     Returns
     -------

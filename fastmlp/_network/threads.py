@@ -1,4 +1,4 @@
-"""How many threads to use."""
+"""The number of threads to use."""
 
 import functools
 import os
@@ -30,15 +30,15 @@ def _physical_cores():
 
 
 def effective_n_threads(n_threads):
-    """Threads to use, in the calling thread, now.
+    """The number of threads to use if the calling thread starts a team now.
 
     Parameters
     ----------
     n_threads : int or None
-        None: OMP_NUM_THREADS if set, else the physical cores this process may use (affinity and
-        cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
-        threadpoolctl sets. Negative: that many less, plus one; -1 means all. In a forked child
-        always 1.
+        None: OMP_NUM_THREADS if set, else the physical cores that this process may use (affinity
+        and cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
+        threadpoolctl sets. Negative: counted back from that number; -1 means all of them, -2 all
+        but one. In a forked child the result is always 1.
 
     Returns
     -------
@@ -48,10 +48,10 @@ def effective_n_threads(n_threads):
     Raises
     ------
     ValueError
-        If it is zero.
+        If `n_threads` is zero.
     """
     if n_threads == 0:
-        raise ValueError("n_threads = 0 is invalid")
+        raise ValueError("n_threads must be None or an integer other than 0, got 0.")
     if _forked or not _core.openmp():
         return 1
     if n_threads is not None and n_threads > 0:

@@ -1,1 +1,1 @@
-"""Training a network by settings: epochs, rates, stopping rules, records. Knows no estimator."""
+"""The training of a network: epochs, rates, stopping rules, records. Handles no estimator."""

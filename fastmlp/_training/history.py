@@ -8,13 +8,13 @@ import numpy as np
 class History:
     """Keeps an estimator's `history_`: a list for each measure, with an entry for each epoch.
 
-    It goes on over calls. All lists are equally long: a measure that was not taken in some epochs
-    is NaN there.
+    It continues over calls. All lists have the same length: a measure that was not taken in some
+    epochs is NaN there.
 
     Parameters
     ----------
     measures : dict of str to list
-        Those of earlier calls, at least "loss"; updated in place.
+        Measures of earlier calls, at least "loss"; updated in place.
     validation : Validation or None
     monitor : Monitor or None
     """
@@ -25,15 +25,15 @@ class History:
 
     @property
     def measures_epochs(self):
-        """Whether each epoch must be looked at by itself."""
+        """Whether something is measured after each single epoch."""
         return self.validation is not None or self.monitor is not None
 
     def __len__(self):
         return len(self.measures["loss"])
 
     def add(self, losses, network, learning_rates=None):
-        """Add epochs: a single one where there is more to measure than the loss. Return the loss
-        and the score on the validation set, NaN without."""
+        """Add epochs; only one if there is more to measure than the loss. Return the loss and the
+        score on the validation set, NaN if there is none."""
         new = {"loss": losses}
         validation_loss = score = np.nan
         if self.validation is not None:

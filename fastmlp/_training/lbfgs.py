@@ -24,8 +24,8 @@ def _views(vector, parameters):
 def fit_lbfgs(task):
     """Minimize the loss over all rows with SciPy's L-BFGS-B (Zhu, Byrd, Lu and Nocedal, 1997).
 
-    SciPy's vectors are float64; the network computes in its own type, which the task's parameters
-    keep.
+    SciPy's vectors are float64; the network computes in its own type, which is also that of the
+    task's parameters.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def fit_lbfgs(task):
     options = {"maxfun": settings.max_fun, "maxiter": settings.max_iter, "gtol": settings.tol}
     if _LBFGS_PRINTS:
         options["iprint"] = 1 if settings.verbose else -1
-    # BLAS's threads turn for some 20 ms after each of SciPy's products, on the cores of our team;
-    # and SciPy's sums would depend on how many there are.
+    # BLAS's threads spin for about 20 ms after each of SciPy's products, on the cores that our team
+    # needs; and the bits of SciPy's sums depend on the number of these threads.
     blas = _get_threadpool_controller().select(user_api="blas")
     try:
         with blas.limit(limits=1):

@@ -15,20 +15,20 @@ VANISHING, EXPLODING = 1e-3, 1e4  # see `Monitor`
 class Monitor:
     """Measures gradients, activations and weights, and warns of gradients that vanish or explode.
 
-    For the warning each layer's gradient is divided by the root mean square length of its inputs:
-    what is left is the size of the error that reaches the layer. (The gradients themselves need not
-    shrink on the way back: where errors do, activations often shrink on the way forward, and their
-    product stays alike; Glorot and Bengio, 2010.) They vanish where less than a thousandth of what
-    the last layer that is trained sees arrives at the first, and explode where ten thousand times
-    as much does, or what is not finite (Pascanu, Mikolov and Bengio, 2013).
+    For the warning, the norm of each layer's gradient is divided by the root mean square length of
+    the layer's inputs. The result is the size of the error that reaches the layer. (The gradients
+    themselves need not shrink on the way back: if errors do, activations often shrink on the way
+    forward, and their products stay alike; Glorot and Bengio, 2010.) Gradients vanish if less than
+    a thousandth of the error at the last trained layer reaches the first, and explode if more than
+    ten thousand times as much does, or if one is not finite (Pascanu, Mikolov and Bengio, 2013).
 
     Parameters
     ----------
     names : iterable of str
-        What to measure, of `RECORDS`.
+        What to measure: some of `RECORDS`.
     dataset : Dataset
     rows : ndarray of intp
-        Training rows, of which the first 1000 are looked at.
+        Training rows, of which the first 1000 are used.
     network : Network
     """
 
@@ -89,7 +89,7 @@ class Monitor:
             layer = int(np.argmin(lengths[1:]))
             return (
                 f"Gradients vanish: all units of hidden layer {layer} are dead. Try a smaller"
-                " learning_rate_init, or another activation than relu."
+                " learning_rate_init, or an activation other than relu."
             )
         errors = np.divide(norms, lengths, out=np.zeros(len(norms)), where=lengths > 0)
         if errors[trained[-1]] == 0:

@@ -1,4 +1,4 @@
-"""What an optimizer remembers between epochs, calls and pickles."""
+"""The state of an optimizer between epochs, calls and pickles."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ DEFAULT_WEIGHT_DECAY = 0.01  # PyTorch's for AdamW
 
 
 class OptimizerState:
-    """What an optimizer remembers from one epoch, call or pickle to the next.
+    """The state that an optimizer keeps from one epoch, call or pickle to the next.
 
     Attributes
     ----------
@@ -28,14 +28,15 @@ class OptimizerState:
     epochs : int
         Whole epochs trained so far.
     n_averaged : int
-        Epochs of which "swa" has averaged the weights.
+        Number of epochs whose weights "swa" has averaged.
     slots : list or None
         State of the optimizer (velocities, moments): for each slot, a tuple of lists of arrays
         shaped like the network's parameters. None stands for zeros.
     scheduled : bool
-        Whether SGD's velocities add up gradients, as PyTorch's, or moves, as scikit-learn's.
+        Whether SGD's velocities are sums of gradients, as in PyTorch, or of moves, as in
+        scikit-learn.
     averages, last : tuple of lists of ndarray, or None
-        Where weights are averaged: the averages, and the weights that training goes on from.
+        If weights are averaged: the averages, and the last weights, from which training continues.
     """
 
     def __init__(self, settings):
@@ -48,18 +49,18 @@ class OptimizerState:
 
     @classmethod
     def resumed(cls, state, settings):
-        """The `state` left by earlier calls, or a new one if there is none that fits."""
+        """The `state` of earlier calls, or a new one if it is None or of another optimizer."""
         if state is None or state.name != settings.solver:
             return cls(settings)
         if state.learning_rate_init != settings.learning_rate_init:
-            # The user asked for another rate: follow, and keep the momentum.
+            # The user has set another rate: use it, and keep the momentum.
             state.learning_rate_init = settings.learning_rate_init
             state.base_rate = state.learning_rate = float(settings.learning_rate_init)
         return state
 
     def load_into(self, network, settings, parameters):
-        """Hand the slots to a Network, in its type. Where weights are averaged, go on with both, if
-        the starting weights `parameters` are still those averages."""
+        """Copy the slots to a Network, in its type. If weights are averaged, and the starting
+        weights `parameters` still equal the averages, copy the averages and the last weights."""
 
         def converted(parameters):
             return tuple([a.astype(network.dtype, copy=False) for a in p] for p in parameters)
@@ -79,7 +80,7 @@ class OptimizerState:
             self.n_averaged = 0
 
     def keep(self, network, parameters):
-        """Take over the state from a Network after training. `parameters` have the shapes."""
+        """Copy the state from a Network after training. `parameters` only give the shapes."""
         self.slots = network.get_optimizer_state()
         self.averages = self.last = None
         if network.has_averaged_weights:
@@ -141,7 +142,7 @@ class OptimizerState:
             self.learning_rate = float(self.learning_rate * correction)
 
     def on_plateau(self, settings, message):
-        """Lower the learning rate where training has stalled, or return True to stop."""
+        """Lower the learning rate after a plateau, or return True if training should stop."""
         adaptive = self.name == "sgd" and settings.learning_rate == "adaptive"
         stop = not adaptive or self.base_rate <= 1e-6
         if not stop:

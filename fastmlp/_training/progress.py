@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class TrainingRecord:
-    """What training notes, and goes on from in warm starts and partial_fit.
+    """What training records, and what warm starts and partial_fit continue from.
 
     An estimator has an attribute for each field: its name is followed by an underscore, or, for the
     last three, preceded by one. None stands for what was not measured.
@@ -19,21 +19,21 @@ class TrainingRecord:
     t : int
         Samples seen by all calls.
     loss : float or None
-        Of the last epoch.
+        Loss of the last epoch.
     loss_curve : list of float or None
-        Of each epoch of a stochastic training.
+        Loss of each epoch of a stochastic training.
     best_loss : float or None
-        None where the validation score judges.
+        Smallest loss of an epoch; None if epochs are judged by the validation score.
     best_iteration : int or None
-        Number of the best epoch, over calls; 0 where no epoch had a score that is a number.
+        Number of the best epoch, counted over calls; 0 if no epoch had a score that is a number.
     validation_scores, validation_loss_curve : list of float, or None
     best_validation_score : float or None
     history : dict or None
         Measure -> list with an entry for each epoch; see `History`.
     no_improvement_count : int or None
-        Epochs in a row that did not improve by `tol`.
+        Number of consecutive epochs without an improvement by `tol`.
     scored_by : str, callable or None
-        The parameter `scoring` by which validation scores were found.
+        Value of the parameter `scoring` that the validation scores belong to.
     optimizer : OptimizerState or None
     """
 
@@ -56,9 +56,9 @@ class Progress:
     """The stopping rule: count the epochs that did not improve by `tol`.
 
     Improvement is measured on the validation score with `early_stopping`, else on the training
-    loss. The best epoch is that of the greatest validation score where there is one, else of the
+    loss. The best epoch is that of the greatest validation score if there is one, else that of the
     smallest loss. Counts and best values are kept in the record, so that warm starts and
-    partial_fit go on from them.
+    partial_fit continue from them.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Progress:
         self.history, self.n_samples = history, n_samples
         self.validated = history.validation is not None
         self.by_score = self.validated and settings.early_stopping
-        # A record under the other measure (or none, after L-BFGS) cannot be continued.
+        # A record of another measure (or of none, after L-BFGS) cannot be continued.
         if record.loss_curve is None:
             record.loss_curve, record.no_improvement_count = [], 0
         if not self.validated:
@@ -104,10 +104,10 @@ class Progress:
         Parameters
         ----------
         outcome : Outcome
-            What `network.train` has just done: a single epoch where there is more to do than to
-            note the loss.
+            Result of `network.train`; of a single epoch if there is more to do than to record the
+            loss.
         network : Network or Ensemble
-            What validation and the monitor look at.
+            The network that validation and the monitor measure.
         learning_rates : list of float
             The rate at the end of each epoch.
 
@@ -132,7 +132,7 @@ class Progress:
         if self.settings.verbose:
             print("Iteration %d, loss = %.8f" % (record.n_iter, record.loss))
         validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
-        best = 0  # the number among these epochs of the best so far
+        best = 0  # number, among these epochs, of the best epoch so far; 0: an earlier one
         if not self.by_score:
             best = self._judge_losses(losses)
         if self.validated:
@@ -169,7 +169,7 @@ class Progress:
 
     @property
     def plateau(self):
-        """The message about a plateau, or None if there is progress or still patience."""
+        """The message about a plateau, or None if the last improvement is recent enough."""
         if self.record.no_improvement_count <= self.settings.n_iter_no_change:
             return None
         measure = "Validation score" if self.by_score else "Training loss"

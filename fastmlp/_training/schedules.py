@@ -54,7 +54,7 @@ class Schedule:
 
     @property
     def rising_share(self):
-        """The share of the training in which the rate still rises: no plateau can be seen there."""
+        """The share of the training in which the rate still rises: no plateau is detected there."""
         return max(self.warmup, PEAK if self.learning_rate == "one_cycle" else 0)
 
     def factors(self, t):
@@ -72,7 +72,7 @@ class Schedule:
         Raises
         ------
         ValueError
-            If a callable returns anything except finite numbers that are not negative.
+            If a callable does not return finite, non-negative numbers.
         """
         factors = np.ones_like(t)
         if callable(self.learning_rate):
@@ -80,8 +80,8 @@ class Schedule:
             fits = found.shape in ((), t.shape) and found.dtype.kind in "biuf"
             if not fits or not np.isfinite(found).all() or found.min(initial=0) < 0:
                 raise ValueError(
-                    "A callable learning_rate must return an array of finite numbers that are not"
-                    f" negative, shaped like its argument: {t.shape}; got {found!r}."
+                    "A callable learning_rate must return an array of finite, non-negative numbers"
+                    f" with the shape of its argument, {t.shape}; got {found!r}."
                 )
             factors = factors * found
         elif self.learning_rate in SCHEDULES:

@@ -1,4 +1,4 @@
-"""What a training is given: its settings, and the task it works on."""
+"""The inputs of a training: its settings and its task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .schedules import Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Parameters of an estimator that training depends on, by their names there.
+    """The parameters of an estimator that training depends on, with the same names.
 
     They are read once, when a fit begins; `_estimators/docs.py` describes them.
     """
@@ -53,7 +53,7 @@ class TrainingSettings:
         return Schedule(self.learning_rate, self.warmup)
 
     def deadline(self):
-        """When a training that begins now must end, as `time.perf_counter` tells the time."""
+        """Time of `time.perf_counter` at which a training that begins now must end."""
         return np.inf if self.max_time is None else perf_counter() + self.max_time
 
 
@@ -78,7 +78,7 @@ class Task:
     batch_size : int
         At most ``len(order)``.
     history : History
-        With what it measures after each epoch. An iteration of L-BFGS is an epoch.
+        Measures the network after each epoch. An iteration of L-BFGS counts as an epoch.
     """
 
     settings: TrainingSettings

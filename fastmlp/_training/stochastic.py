@@ -15,9 +15,9 @@ from .progress import Progress
 def fit_stochastic(task, random_state, *, incremental=False):
     """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
 
-    One call of the network runs several epochs where nothing is done between them. Whatever else
-    ends it (a warning made an error, a signal handler that raises), weights, optimizer state and
-    counts are those after the last whole step.
+    One call of the network runs several epochs if nothing is done between them. If another
+    exception ends it (a warning turned into an error, a signal handler that raises), weights,
+    optimizer state and counts are those after the last completed step.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def fit_stochastic(task, random_state, *, incremental=False):
     random_state : RandomState
         Shuffles the rows.
     incremental : bool
-        One epoch only, with the optimizer state of the last call.
+        Whether to train for one epoch only, with the optimizer state of the last call.
     """
     training = _StochasticTraining(task, random_state, incremental)
     try:
@@ -38,7 +38,7 @@ def fit_stochastic(task, random_state, *, incremental=False):
 
 
 class _StochasticTraining:
-    """The state of `fit_stochastic`, whose parameters these are."""
+    """The state of a call of `fit_stochastic`, which has the same parameters."""
 
     def __init__(self, task, random_state, incremental):
         settings, record, network = task.settings, task.record, task.network
@@ -70,8 +70,8 @@ class _StochasticTraining:
                 self.orders = np.broadcast_to(task.order, shape)
 
     def _epochs_at_once(self):
-        """The most epochs that one call of the network runs: one where something is done between
-        them."""
+        """Maximum number of epochs in one call of the network: one if something is done between
+        epochs."""
         task, settings = self.task, self.task.settings
         rate_changes = settings.solver == "sgd" and settings.learning_rate == "invscaling"
         averages = settings.average_weights == "swa"
@@ -104,8 +104,8 @@ class _StochasticTraining:
             self._warn_of_max_iter()
 
     def _run_epochs(self, n_epochs):
-        """Train on the first `n_epochs` of `orders`, and note what has been done, whatever ends
-        it."""
+        """Train on the first `n_epochs` of `orders`, and record what was done, also if an exception
+        ends the training."""
         task, settings, optimizer = self.task, self.task.settings, self.optimizer
         step = optimizer.step_settings(settings, n_epochs, self.n_batches)
         rates = np.broadcast_to(step["learning_rate"], n_epochs * self.n_batches)
@@ -125,14 +125,15 @@ class _StochasticTraining:
             optimizer.average(settings, task.network, len(outcome.loss_sums))
             last_rates = rates[self.n_batches - 1 :: self.n_batches].tolist()
             if self.progress.add(outcome, task.network, last_rates) and self.restore:
-                task.network.get_parameters(*self.spare)  # whole, or not at all if Ctrl-C comes
+                # a copy first, so that Ctrl-C cannot leave the best weights half overwritten
+                task.network.get_parameters(*self.spare)
                 for arrays, best in zip(task.parameters, self.spare, strict=True):
                     arrays[:], best[:] = best[:], arrays[:]
             optimizer.end_epoch(settings, task.record.t)
 
     def _warn_of_max_iter(self):
         settings = self.task.settings
-        # a schedule with an end has reached it as planned
+        # a schedule that ends with the training is complete at max_iter
         if not (self.incremental or settings.schedule.has_end):
             warnings.warn(
                 "Stochastic Optimizer: Maximum iterations (%d) reached and the optimization"
@@ -147,7 +148,7 @@ class _StochasticTraining:
         if averages and not (self.incremental or self.optimizer.n_averaged):
             warnings.warn(
                 "Training ended before the last quarter of max_iter=%d, in which"
-                " average_weights='swa' averages: the weights are the last ones."
+                " average_weights='swa' averages the weights; the last weights are kept."
                 % settings.max_iter
             )
 

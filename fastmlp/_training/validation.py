@@ -1,4 +1,4 @@
-"""Validation sets: the rows that are held out, and what a network is worth on them."""
+"""Validation sets: the rows that are held out, and the score of a network on them."""
 
 import warnings
 
@@ -13,7 +13,7 @@ class Validation:
     ----------
     dataset : Dataset
     rows : ndarray of intp
-        Those of the dataset that are meant.
+        Rows of the dataset that belong to the validation set.
     score : callable of (network, loss, outputs)
         Returns the score of a network with this loss and these outputs on the rows: greater is
         better, NaN is tolerated.
@@ -38,11 +38,11 @@ def split(validation_fraction, random_state, dataset, X, labels, strata):
         Draws the rows of a fraction.
     dataset : Dataset
     X : array-like
-        As the user gave it: what a splitter is given.
+        The data as the user gave them, which a splitter gets.
     labels : ndarray
         Targets as the user gave them.
     strata : ndarray or None
-        Classes that keep their proportions.
+        Classes by which the split is stratified.
 
     Returns
     -------
@@ -51,8 +51,8 @@ def split(validation_fraction, random_state, dataset, X, labels, strata):
     Raises
     ------
     ValueError
-        If a set is empty, they overlap, classes are too small to be split, or all samples to
-        validate on weigh nothing.
+        If a set is empty, the sets overlap, classes are too small to be split, or the weights of
+        all validation samples are zero.
     """
     if hasattr(validation_fraction, "split"):
         train, held_out = _first_split(validation_fraction, X, labels)

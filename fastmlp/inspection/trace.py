@@ -1,4 +1,4 @@
-"""One training step laid open, layer by layer."""
+"""Every quantity of one training step, layer by layer."""
 
 import copy
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import numpy as np
 from .._core import Dataset, Parameters, predict
 from .._estimators.base import _BaseMLP
 
-# Arrays with more rows or columns are summed up in the table, in a line.
+# The table shows an array with more rows or columns than this as a one-line summary.
 _MOST_NUMBERS = 6
 
-_NAMES = ("coef", "intercept", "scale", "shift")  # of what is trained, in Network's order
+_NAMES = ("coef", "intercept", "scale", "shift")  # the trained parameters, in Network's order
 
-# What is set for the step: nothing random, nothing averaged, nothing printed. Layers are frozen
-# for the step alone: there are no deltas below the first layer that is trained. But with batch
-# normalization a frozen layer does something else.
+# Settings of the traced step: nothing random, nothing averaged, nothing printed. Layers are frozen
+# only for the step itself, because no deltas are computed below the first trained layer. With batch
+# normalization they are frozen throughout, because it normalizes a frozen layer differently.
 _ONE_PLAIN_STEP = {
     "batch_size": "auto",
     "warm_start": False,
@@ -50,22 +50,22 @@ class TracedLayer:
     z : ndarray of shape (n_samples, fan_out)
         Pre-activations ``a_below @ coef + intercept``; X is below the first layer.
     a : ndarray of shape (n_samples, fan_out)
-        Activations ``f(z)``; the outputs, in the last layer. With normalization, z is normalized
-        before; a residual layer adds ``a_below``.
+        Activations ``f(z)``; in the last layer, the outputs. With normalization, f is applied to
+        the normalized z; a residual layer adds ``a_below``.
     delta : ndarray of shape (n_samples, fan_out)
-        Derivative of each sample's loss, times the sample's weight, by its z. In a hidden layer
-        ``delta_above @ coef_above.T * f'(z)``, and carried on through normalization. With batch
-        normalization, zero below the first layer that is trained.
+        Derivative of each sample's weighted loss with respect to its z. In a hidden layer
+        ``delta_above @ coef_above.T * f'(z)``, propagated through normalization if there is any.
+        With batch normalization, zero below the first layer that is trained.
     coef_gradient : ndarray of shape (fan_in, fan_out)
-        ``(a_below.T @ delta + alpha * coef) / n_samples``; by the sum of the weights, if given. Of
-        what is clipped, or penalized by L1, before that. With batch normalization, zero in frozen
-        layers.
+        ``(a_below.T @ delta + alpha * coef) / n_samples``; with sample weights, divided by their
+        sum instead. It is not clipped, and without the L1 part of the penalty. With batch
+        normalization, zero in frozen layers.
     intercept_gradient : ndarray of shape (fan_out,)
         ``delta.sum(axis=0) / n_samples``.
     scale_gradient, shift_gradient : ndarray of shape (fan_out,) or None
-        Of normalization's scale and shift.
+        Gradients of normalization's scale and shift.
     coef_update, intercept_update, scale_update, shift_update : ndarray or None
-        What the optimizer's step adds to them: nothing, if the layer is frozen.
+        What the optimizer's step adds to the parameters; zero if the layer is frozen.
     """
 
     activation: str
@@ -99,7 +99,7 @@ class TracedStep:
     Attributes
     ----------
     loss : float
-        Of the batch before the step, penalty included: what `loss_curve_` notes.
+        Loss of the batch before the step, including the penalty, as in `loss_curve_`.
     layers : tuple of TracedLayer
         From the first hidden layer to the output layer.
     """
@@ -113,34 +113,34 @@ class TracedStep:
 
 
 def _check(estimator):
-    """Refuse what a single step on a single network does not show."""
+    """Refuse estimators that do not take a single gradient step of a single network."""
     reason = None
     if estimator.solver == "lbfgs":
-        reason = "solver='lbfgs' searches along lines, and takes no such step"
+        reason = "solver='lbfgs' searches along lines instead"
     elif estimator.n_estimators > 1:
-        reason = f"n_estimators={estimator.n_estimators} are as many steps"
+        reason = f"got n_estimators={estimator.n_estimators}, use n_estimators=1"
     if reason:
         raise ValueError(f"trace_step shows a gradient step of one network; {reason}.")
 
 
 def _outputs(dataset, parameters, architecture):
-    """Outputs for what comes into the last layer. Not those of a prediction, where there is batch
-    normalization: that has other moments then."""
+    """Outputs computed from the inputs of the last layer. With batch normalization they differ from
+    those of a prediction, which uses other moments."""
     lists = [arrays[-1:] for arrays in parameters[:2]]
     return predict(dataset, Parameters(architecture.last_layer(), lists), 1)[0]
 
 
 def trace_step(estimator, X, y, sample_weight=None):
-    """Take one training step on a copy of an estimator, and show what went on in it.
+    """Take one training step on a copy of an estimator, and return every quantity of the step.
 
-    All of X is one batch. It is carried forward through the network and its error back, and the
-    optimizer takes a step, by the same compiled loops that `fit` runs. Dropout is left out: a step
-    with it sees a part of the network only, another one each time.
+    All of X is one batch. The compiled loops that `fit` runs carry it forward through the network
+    and its error backward, and take the optimizer's step. Dropout is turned off, because with
+    dropout each step uses a different, random part of the network.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Not changed. If it is fitted, the step goes on from its weights and its optimizer's state,
+        Not changed. If it is fitted, the step starts from its weights and its optimizer's state,
         as `partial_fit` does; if not, from the weights that `fit` would begin with.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -161,8 +161,8 @@ def trace_step(estimator, X, y, sample_weight=None):
     Raises
     ------
     ValueError
-        As in `fit`; and for what one such step does not show: ``solver="lbfgs"``, which takes no
-        steps of this kind, and several networks in one estimator.
+        As in `fit`; and for ``solver="lbfgs"``, which takes no gradient steps, and for several
+        networks in one estimator.
 
     References
     ----------
@@ -214,8 +214,8 @@ def trace_step(estimator, X, y, sample_weight=None):
     if not isinstance(estimator, _BaseMLP):
         raise TypeError(
             "trace_step takes an MLPClassifier or MLPRegressor, got"
-            f" {type(estimator).__name__}. Of a pipeline, take its last step, and X as it comes"
-            " there."
+            f" {type(estimator).__name__}. For a pipeline, pass its last step, and X as the steps"
+            " before transform it."
         )
     estimator._validate_params()
     _check(estimator)

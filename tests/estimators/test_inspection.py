@@ -277,7 +277,7 @@ def test_a_network_without_hidden_layers():
     "params, reason",
     [
         ({"solver": "lbfgs"}, "solver='lbfgs' searches along lines"),
-        ({"n_estimators": 3}, "n_estimators=3 are as many steps"),
+        ({"n_estimators": 3}, "got n_estimators=3"),
     ],
 )
 def test_what_a_step_does_not_show_is_refused(params, reason):
