@@ -292,7 +292,7 @@ class Network:
         Raises
         ------
         KeyboardInterrupt
-            Parameters and state are then those after the last whole step.
+            Parameters and state are then those after the last completed step.
         """
         settings = {"alpha": alpha, "step": step, "deadline": deadline, "outcome": outcome}
         return train_together([self], dataset, orders, batch_size, **settings)
@@ -381,7 +381,7 @@ class Network:
         ----------
         gradient : ndarray of shape (architecture.n_trained_parameters,)
         dataset, batch_size
-            As `gradient` was given them: they say how the work is laid out.
+            The same as for `gradient`: they determine how the work is divided.
         weight : float
             Sum of the weights of the batch's rows, greater than 0.
         alpha, step
