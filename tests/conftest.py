@@ -17,8 +17,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "bench"))  # struct
 
 
 def pytest_configure(config):
-    # Most fits here stop after a few epochs on purpose. It is not in pyproject.toml, because
-    # pytest would import scikit-learn for it there, before the environment above is set.
+    # Most fits here stop after a few epochs on purpose. This line is not in pyproject.toml, because
+    # pytest would then import scikit-learn before the environment above is set.
     config.addinivalue_line("filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning")
 
 

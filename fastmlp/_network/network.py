@@ -1,8 +1,8 @@
 """Network: an Architecture with its parameters and optimizer state, in panels, for one call.
 
-Between calls, ``coefs_`` and ``intercepts_`` are the only copy of the weights. A Network is made
-from them at the start of a fit or a partial_fit, and is written back to them at its end. So no copy
-becomes stale when a user or a pickle changes them.
+Between calls, ``coefs_`` and ``intercepts_`` are the only authoritative copy of the weights. A
+Network is made from them at the start of a fit or a partial_fit, and is written back to them at its
+end. So no copy becomes stale when a user or a pickle changes them.
 """
 
 from dataclasses import dataclass, field
