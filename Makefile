@@ -1,12 +1,13 @@
-# Everything happens in .venv, which the first target sets up and later runs reuse. What is
-# installed there is read from pyproject.toml: this file lists no package. The package is installed
-# editable, so that Python files are used as they lie and the extension module is built again only
-# when its sources change.
+# Everything happens in .venv, which the first run sets up and later runs reuse. The packages to
+# install are read from pyproject.toml: this file lists none. fastmlp is installed in editable mode:
+# Python files are used in place, and the extension modules are rebuilt only when their sources
+# change.
 #
 #   make test PYTHON=python3.12       another interpreter (if .venv exists, after `make clean`)
-#   make test ARGS="-k partial_fit"   arguments for pytest, which without any runs the whole suite in
-#                                     a process for each core; likewise for bench/fit.py (which then
-#                                     is all that `make bench` runs), demo.py
+#   make test ARGS="-k partial_fit"   arguments for pytest; without ARGS, the whole suite runs in a
+#                                     process for each core. `make bench` and `make demo` pass ARGS
+#                                     to bench/fit.py and bench/demo.py; with ARGS, `make bench`
+#                                     runs bench/fit.py only
 
 PYTHON ?= python3
 VENV := .venv

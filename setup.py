@@ -1,4 +1,4 @@
-"""Builds the compiled core. What the package is stands in pyproject.toml."""
+"""Builds the compiled core. Everything else about the package is in pyproject.toml."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ C_FILES = {
 
 
 def openmp_flags():
-    """Compile and link flags for OpenMP; none where the compiler has none or FASTMLP_OPENMP=0."""
+    """Compile and link flags for OpenMP; none if the compiler lacks it or if FASTMLP_OPENMP=0."""
     if os.environ.get("FASTMLP_OPENMP", "1") == "0":
         return [], []
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
@@ -35,14 +35,14 @@ def openmp_flags():
 
 compile_openmp, link_openmp = openmp_flags()
 compile_args = [
-    # enough for the loops to become vector code, and none of fast-math's other liberties
+    # these let the compiler vectorize the loops, without the rest of fast-math
     "-std=gnu11",
     "-O3",
     "-g0",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
-    # a kernel's body or its declaration in Cython that differs from csrc/kernel_list.h
+    # errors if a kernel's body or Cython declaration differs from csrc/kernel_list.h
     "-Werror=incompatible-pointer-types",
     "-Werror=int-conversion",
     *compile_openmp,

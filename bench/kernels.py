@@ -1,12 +1,12 @@
-"""Time every kernel for every ISA and type, beside the ceiling of multiply-adds.
+"""Time every kernel for every ISA and type, and compare it with the ceiling of multiply-adds.
 
     python bench/kernels.py                       every kernel, every ISA of this machine
     python bench/kernels.py forward step --isa avx2
 
-One thread, data in cache, best of many calls; what an empty call costs from Python is taken off.
-Products are given in GFLOP/s with their share of the ceiling, the others in elements: read and
-written once, 10^9 a second. The contracts are in csrc/fastmlp.h. Where the time of a whole step
-goes is told by step.py.
+One thread, data in cache, best of many calls; the time of an empty call from Python is subtracted.
+Products are reported in GFLOP/s, with their share of the ceiling; all other kernels in 10^9
+elements per second, each read and written once. The contracts are in csrc/kernel_list.h. step.py
+breaks down the time of a whole step.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from structures import Csr, Dropout, LossSettings, Step
 # A row block of a 256-wide hidden layer with 10 outputs, in a batch of 192; CSR rows of 64 values.
 ROWS, WIDTH, OUTPUTS, BATCH = 64, 256, 10, 192
 CSR_FEATURES, CSR_ROW = 2048, 64
-COUNT = 16_384  # of elementwise kernels
+COUNT = 16_384  # elements of elementwise kernels
 
 
 class Case:
@@ -38,11 +38,11 @@ class Case:
             for kind, arg in zip(function.argtypes, args, strict=True)
         ]
         self.flops, self.work = flops, flops or elements
-        self.in_place = in_place  # restored before each call: else values run away
+        self.in_place = in_place  # restored before each call, or values would diverge
         self.original = None if in_place is None else in_place.copy()
 
     def seconds(self, budget):
-        """Of the fastest call in about `budget` seconds."""
+        """Seconds of the fastest call in about `budget` seconds."""
         best = float("inf")
         end = time.perf_counter() + budget
         while True:
@@ -56,13 +56,13 @@ class Case:
                 return best
 
     def rate(self, budget, empty):
-        """10^9 flops or elements a second; None for a kernel that does nothing."""
+        """10^9 flops or elements per second; None if the call takes as long as an empty one."""
         seconds = self.seconds(budget)
         return self.work / (seconds - empty) / 1e9 if seconds > 1.2 * empty else None
 
 
 class Cases:
-    """A Case for every kernel of the table but the ceiling, in `made`, by the kernels' names."""
+    """A Case for every kernel of the table except the ceiling, in `made`, by the kernels' names."""
 
     def __init__(self, table, dtype):
         self.table, self.dtype, self.made = table, dtype, {}
@@ -114,7 +114,7 @@ class Cases:
         w, bias, d, z_batch = self.w, self.bias, self.d, self.z_batch
         g, block, batch = self.g, self.block, self.batch
         add, reals = self.add, self.reals
-        relu = 1  # also the number of delta's factor that is its derivative
+        relu = 1  # true for forward; for delta, the factor FASTMLP_where_positive
         w_narrow, z = reals(WIDTH, OUTPUTS), reals(ROWS, OUTPUTS)  # (panels, OUTPUTS, V), columns
         a = reals(BATCH, WIDTH)  # (panels, BATCH, V)
         flops = 2 * ROWS * WIDTH * WIDTH
@@ -149,7 +149,7 @@ class Cases:
             self.made[name].arrays += csr_arrays
 
     def add_layout(self):
-        """Samples into panels, sums of columns, changes of layout."""
+        """Copies of samples into panels, sums of columns, changes of layout."""
         lanes, mr, panels, random_state = self.lanes, self.mr, self.panels, self.random_state
         rows, h, c, w = self.rows, self.h, self.c, self.w
         bias, d, z_batch, g = self.bias, self.d, self.z_batch, self.g
@@ -184,7 +184,7 @@ class Cases:
             add(name, [COUNT, reals(COUNT), x], elements=COUNT, in_place=x)
 
     def add_dropout(self):
-        """Of dense and of sparse rows."""
+        """Dropout of dense and of sparse rows."""
         rows, block, csr, csr_arrays = self.rows, self.block, self.csr, self.csr_arrays
         add, reals = self.add, self.reals
         x_csr = ctypes.addressof(csr)
@@ -280,7 +280,7 @@ class Cases:
 
 
 def kernel_names(table):
-    """As `Cases` names them."""
+    """The names of all kernels, as `Cases` makes them."""
     for kernel, entry in table.items():
         if isinstance(entry, dict):
             yield from (f"{kernel} {name}" for name in entry)
@@ -311,7 +311,7 @@ def main():
     for name, (is_flops, rate) in rates.items():
         if is_flops:
             print(line(name, columns, rate, ceilings))
-    print("10^9 elements a second")
+    print("10^9 elements per second")
     for name, (is_flops, rate) in rates.items():
         if not is_flops:
             print(line(name, columns, rate))
@@ -326,7 +326,7 @@ def main():
     }
     report.write_json(result, "kernels" if is_whole else "kernels-partial")
     if unmeasured:
-        sys.exit(f"not measured, for want of a case: {', '.join(sorted(unmeasured))}")
+        sys.exit(f"not measured, because Cases lacks them: {', '.join(sorted(unmeasured))}")
 
 
 def line(name, columns, rate, ceilings=None):

@@ -1,4 +1,4 @@
-"""The structs of csrc/fastmlp.h that kernels read, as ctypes has them: for tests and benches."""
+"""The structs of csrc/fastmlp.h that kernels read, as ctypes structures: for tests and benches."""
 
 import ctypes
 from ctypes import c_double, c_int, c_uint32, c_void_p

@@ -1,9 +1,9 @@
 /* The C interface of fastmlp: the lists, the structs that kernels read, and the kernel table. The
  * contract of every kernel is in kernel_list.h.
  *
- * Kernels know no Python, no OpenMP and no allocation, and they cannot fail: their callers have
- * checked every size. Each body is written once (kernels.h) in `real` and `vec` and compiled for
- * float and double and for every ISA. All tables have the same type.
+ * Kernels use no Python, no OpenMP and no allocation, and they cannot fail, because their callers
+ * have checked every size. Each body is written once (kernels.h) in `real` and `vec` and compiled
+ * for float and double and for every ISA. All tables have the same type.
  *
  * Terms. `real` is the computing type, V the number of lanes in a vector of it. A panel is (rows,
  * V): one vector per row. A matrix (rows, columns) in panels is (panels, rows, V), with column j in
@@ -21,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The lists. Each makes an enum, the entries of the kernel table, the names that Python accepts,
- * the parameters of tests and the rows of benches. A list calls X(c, name, ...) for each entry,
- * with the caller's c. */
+/* The lists. From each are generated an enum, the entries of the kernel table, the names that
+ * Python accepts, the parameters of tests and the rows of benches. A list calls X(c, name, ...) for
+ * each entry, with the caller's c. */
 #define FASTMLP_ACTIVATIONS(X, c)                                                                  \
     X(c, identity)                                                                                 \
     X(c, logistic)                                                                                 \

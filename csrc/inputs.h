@@ -1,4 +1,4 @@
-/* Samples into panels. kernels.h includes this file once for each type. */
+/* Copies samples into panels. kernels.h includes this file once for each type. */
 
 /* Converts n contiguous sources to n reals; n is a constant power of two. */
 #define MOVE(n, source, from, to)                                                                  \

@@ -1,4 +1,4 @@
-/* A layer's operations beside its product: dropout, normalization, skips. kernels.h includes this
+/* A layer's operations besides its product: dropout, normalization, skips. kernels.h includes this
  * file once for each type. */
 
 /* ------------------------------------------------------------------------- dropout */

@@ -29,7 +29,7 @@ static double rectification(double beta_2, double t) {
 
 /* `reach` is how far this step moves a weight whose gradient has been 1 in all steps so far, before
  * division by the optimizer's denominator. The soft threshold of the L1 penalty is proportional to
- * it, so a weight comes to rest where loss and penalty balance (Yun, Lozano and Yang, 2021). */
+ * it, so training converges to where loss and penalty balance (Yun, Lozano and Yang, 2021). */
 void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
                           double learning_rate, double weight, fastmlp_step *step) {
     *step = (fastmlp_step){

@@ -1,5 +1,5 @@
-/* What a team of threads needs beside OpenMP's regions: a barrier, counters to claim work and to
- * wait for each other, a clock. The only file here that knows OpenMP; kernels do not include it. */
+/* What a team of threads needs besides OpenMP's regions: a barrier, counters to claim work and to
+ * wait for each other, a clock. The only file here that uses OpenMP; kernels do not include it. */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
 

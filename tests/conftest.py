@@ -4,11 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-# OpenMP and BLAS read theirs when they are loaded. Several processes share the cores: a thread that
-# waits must not keep one busy, and no product here is worth two threads of BLAS.
+# OpenMP and BLAS read these variables when they are loaded. Several test processes share the cores,
+# so a waiting thread must not keep a core busy; and no product here is worth two threads of BLAS.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("FASTMLP_TEAMS", "early")  # or most fits here would be over before
+os.environ.setdefault("FASTMLP_TEAMS", "early")  # otherwise most fits end before a team begins
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "bench"))  # struct
 
 
 def pytest_configure(config):
-    # Most fits here stop after a few epochs on purpose. Not in pyproject.toml, because pytest would
-    # import scikit-learn for it there, before the environment above is set.
+    # Most fits here stop after a few epochs on purpose. This line is not in pyproject.toml, because
+    # pytest would then import scikit-learn before the environment above is set.
     config.addinivalue_line("filterwarnings", "ignore::sklearn.exceptions.ConvergenceWarning")
 
 

@@ -1,4 +1,4 @@
-"""The rooms of the house, and who may enter which (docs/architecture.md)."""
+"""Which module may import which other modules and packages (docs/architecture.md)."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE, CSRC = ROOT / "fastmlp", ROOT / "csrc"
 pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources beside the tests")
 
-# From the top of the house to its foundation; a module imports what is below it.
+# From the top down; a module may import only the modules after it.
 FLOORS = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
@@ -28,9 +28,9 @@ CORE = [
     *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
     "team",
 ]
-ANYWHERE = {"_estimators.docs", "_version"}  # nothing but text: everything may import them
+ANYWHERE = {"_estimators.docs", "_version"}  # text only: every module may import them
 EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a docstring
-# Packages from outside, beyond Python's own library: who may import them.
+# Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {
     "numpy": set(FLOORS),
     "scipy": {"_estimators.prediction", "_training.lbfgs", "_core"},
@@ -95,14 +95,14 @@ def core_modules():
 
 
 def own_parts(imports):
-    """The modules of the package among the imports, those that have a floor."""
+    """The modules of the package among the imports, as far as FLOORS lists them."""
     names = [i.removeprefix("fastmlp.") for i in imports if i.startswith("fastmlp.")]
     beginnings = {name.rsplit(".", n)[0] for name in names for n in range(name.count(".") + 1)}
     return beginnings & set(FLOORS)
 
 
 def test_every_module_has_its_floor():
-    """A new module is a new room: it needs its place here and in the docs."""
+    """A new module must be added to the list above and to the docs."""
     assert set(modules()) == {*FLOORS, *ANYWHERE, *EMPTY} - {"csrc"}
 
 
@@ -116,7 +116,7 @@ def test_imports_go_down_only():
 
 
 def test_imports_in_the_core_go_down_only():
-    """By cimport as by import."""
+    """This holds for cimports as for imports."""
     found = core_modules()
     assert set(found) == set(CORE)
     for floor, name in enumerate(CORE):

@@ -1,4 +1,4 @@
-# Backward: deltas carried down through the layers, and to the inputs if they are asked for.
+# Backward: deltas carried down through the layers, and to the inputs if requested.
 from fastmlp._core.kernels cimport FASTMLP_no_factor, fastmlp_kernels
 from fastmlp._core.network cimport (
     DELTA, LAYER_NORMALIZATION, Layer, Run, in_units, least, scale_of,
@@ -36,9 +36,9 @@ cdef inline void delta_rows(const Run *run, size_t l, size_t at, size_t m) noexc
 cdef inline void normalize_deltas(
     const Run *run, size_t l, size_t at, size_t m, bint add, char *sums, size_t shift_at,
 ) noexcept nogil:
-    """Sums the gradients of a normalized layer's scale and shift over m rows, in `sums` and
-    shift_at reals later. Carries the deltas through layer normalization, but not through batch
-    normalization, which needs the sums over the whole batch."""
+    """Sums the gradients of a normalized layer's scale over m rows in `sums`, and those of its
+    shift shift_at reals later. Carries the deltas through layer normalization, but not through
+    batch normalization, which needs the sums over the whole batch."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[l]
     cdef size_t here = at * k.lanes * k.real_size
@@ -54,7 +54,7 @@ cdef inline void normalize_deltas(
 cdef inline void input_delta_rows(
     const Run *run, const intptr_t *rows, size_t at, size_t m, uint64_t number,
 ) noexcept nogil:
-    """The derivative by the inputs of m rows, from layer 0's deltas, to run.input_gradient."""
+    """Carries layer 0's deltas of m rows to the inputs, and stores them in run.input_gradient."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[0]
     cdef size_t n = layer.fan_in, real = k.real_size, p, i, width
@@ -79,7 +79,7 @@ cdef inline void backward_rows(
     size_t m,
     size_t block,               # number of the row block
     bint add,
-    char *partial_gradient,     # of the rows' range; or NULL
+    char *partial_gradient,     # that of the rows' range, or NULL
     uint64_t number,
     double *clock,
 ) noexcept nogil:

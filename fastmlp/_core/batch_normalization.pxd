@@ -15,14 +15,14 @@ cdef extern from *:
     const double RUNNING_MOMENTUM "FASTMLP_RUNNING_MOMENTUM"
 
 
-# A thread's row blocks of a batch. How the rows are cut does not depend on the number of threads,
-# and every thread adds the sums of all row blocks for itself, in their order.
+# A thread's row blocks of a batch. Their boundaries do not depend on the number of threads, and
+# every thread adds the sums of all row blocks for itself, in their order.
 cdef struct RowBlocks:
     const intptr_t *order               # IN  (n_rows) row numbers of the batch
     size_t n_rows, n_blocks
     size_t first, stop                  # this thread's
-    uint64_t number                     # of steps taken, for dropout
-    double weight                       # of the batch
+    uint64_t number                     # steps taken, for dropout
+    double weight                       # the batch's sum of weights
     int thread, n_threads
     double *clock
 
@@ -83,7 +83,8 @@ cdef inline void batch_normalized_forward(
 
 
 cdef inline void batch_normalized_backward(Run *run, const RowBlocks *blocks) noexcept nogil:
-    """The batch's deltas back through the layers, with a barrier at each that moves with it."""
+    """The batch's deltas back through the layers. The threads pass a barrier at each layer that is
+    normalized by the batch's moments."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef size_t block, l, row, m, size, real = k.real_size
     cdef char *sums
@@ -96,7 +97,7 @@ cdef inline void batch_normalized_backward(Run *run, const RowBlocks *blocks) no
         for block in range(blocks.first, blocks.stop):
             m = rows_of_block(run, blocks, block, &row)
             delta_rows(run, l - 1, row, m)
-            if layer.frozen:  # its statistics do not move with the batch, so its sums stay zero
+            if layer.frozen:  # its statistics do not depend on the batch, so its sums stay zero
                 normalized = layer.normalized + row * k.lanes * real
                 k.normalize_delta(
                     m, layer.n_panels, blocks.order + row, NULL, 1, normalized, layer.variance,
@@ -132,7 +133,7 @@ cdef inline void batch_normalized_rows(
     const intptr_t *order,      # IN  (n_rows) row numbers of the batch
     size_t n_rows,
     uint64_t number,
-    double weight,              # of the batch
+    double weight,              # the batch's sum of weights
     int thread,
     int n_threads,
     char *scratch,
@@ -151,7 +152,7 @@ cdef inline void batch_normalized_rows(
 
 
 cdef inline void update_statistics(const Run *run, double share) noexcept nogil:
-    """Lets the running statistics follow the moments of a batch, or of a share of one."""
+    """Moves the running statistics towards the batch's moments; share: its rows / batch size."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
     cdef size_t l

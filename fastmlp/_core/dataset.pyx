@@ -11,7 +11,7 @@ from fastmlp._core.kernels import SOURCE_INDEX, SOURCES
 
 
 cdef class Dataset:
-    """Samples as they lie in memory. Nothing is copied, for any supported type and strides.
+    """Samples in the caller's memory. X is not copied, for any supported type and strides.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ cdef class Dataset:
     Raises
     ------
     ValueError
-        If an array is not as described, or a sparse matrix names columns or entries it lacks.
+        If an array is not as described, or indices of a sparse matrix are out of range.
     """
 
     def __init__(self, X, y=None, sample_weight=None):
@@ -49,7 +49,7 @@ cdef class Dataset:
             if y.ndim == 1 and y.size:
                 self.largest_class = y.max()
                 if y.dtype != np.int32 or y.min() < 0:
-                    raise ValueError("classes must be of type int32, from zero")
+                    raise ValueError("classes must be int32 numbers, counted from zero")
         if sample_weight is not None:
             if (sample_weight.dtype != np.float64 or sample_weight.shape != (self.n_samples,)
                     or not sample_weight.flags.c_contiguous):
@@ -89,7 +89,7 @@ cdef double density(Dataset dataset):
 
 
 cdef const intptr_t *row_numbers(Dataset dataset, order) except? NULL:
-    """The row numbers in `order`, checked to be those of rows of the data set."""
+    """The row numbers in `order`, checked to be valid for the data set."""
     if order.dtype != np.intp or order.ndim != 1 or not order.flags.c_contiguous:
         raise ValueError("order must be a C-contiguous vector of intp")
     cdef const intptr_t *rows = <const intptr_t *>address(order)

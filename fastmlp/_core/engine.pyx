@@ -28,19 +28,19 @@ from fastmlp._core.kernels import (
 )
 from fastmlp._core.prediction import NORMALIZATIONS
 
-PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")  # of a thread's clock
-cdef double LONG_STEP = 5e7         # flops of a step with which a team begins
-cdef double FLOPS_AT_ONCE = 2e8     # between two looks at signals, to begin with
-cdef double WORK_OF_STEP = 5e4      # the least that a step costs, as flops
+PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")  # as clocks tell them
+cdef double LONG_STEP = 5e7         # flops of a step: from here on a fit begins with a team
+cdef double FLOPS_AT_ONCE = 2e8     # flops between two checks for signals, at the beginning
+cdef double WORK_OF_STEP = 5e4      # minimum cost of a step, in flops
 
-if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also where work is short
+if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also for short work
     LONG_STEP = 0
 
 
 cdef int set_dropout(
     fastmlp_dropout *dropout, double rate, uint32_t layer, uint64_t seed,
 ) except -1:
-    """Sets a rate, rounded to units of 1 / 65536 because a unit is drawn by 16 random bits."""
+    """Sets a rate, rounded to a multiple of 1 / 65536, because 16 random bits decide on a unit."""
     dropout.threshold = <uint32_t>min(65535.0, round(65536 * rate))
     dropout.scale = 65536 / (65536.0 - dropout.threshold)
     dropout.layer = layer
@@ -48,31 +48,31 @@ cdef int set_dropout(
 
 
 cdef class Engine:
-    """The loops over one network's arrays in panels, which its owner (Network) has laid out.
+    """The loops over one network's arrays in panels, which a Network has allocated.
 
     Parameters
     ----------
     layers : list of dict
-        For each layer: fan_in, fan_out, narrow; arrays weights (n_panels, panel_rows, V) and bias
-        (n_bias,), or of a normalized layer (3 n_bias,) with scale and shift, which follow the
-        weights in memory; transposed, gradient, averaged_weights, state: arrays or None (state: a
-        list of them), the last three holding weights and bias one after the other;
-        running_statistics: None or mean and variance (2 n_bias,) of batch normalization; frozen.
+        For each layer: fan_in, fan_out, narrow, frozen; weights (n_panels, panel_rows, V), followed
+        in memory by bias (n_bias,), or (3 n_bias,) with scale and shift if it is normalized;
+        transposed: weights along fan_in, or None; gradient and averaged_weights: None or an array,
+        and state: a list of arrays, with bias following weights; running_statistics: None, or mean
+        and variance (2 n_bias,) of batch normalization.
     architecture : Architecture
     optimizer : str or None
     capacity : int
         Rows of the workspace; with partial gradients, of each thread's part of it.
     n_partials : int
-        Ranges of a batch's rows that have partial gradients of their own, or 0: the gradient of
-        each block of weights is summed over the whole batch by one thread.
+        Number of partial gradients of a batch, each over a range of its rows. 0: one thread sums
+        the gradient of a block of weights over the whole batch.
     micro_batch_rows : int
-        The most rows of a batch between two barriers.
+        Maximum number of rows of a micro-batch.
     n_threads : int
-        The largest team that will be asked for.
+        Maximum size of a team.
     sparse : bool
         Whether the first layer reads CSR rows.
     seed : int
-        Of dropout's random numbers, below 2 ** 64.
+        Seed of dropout's random numbers, below 2 ** 64.
     input_gradient : bool
         Whether passes carry the deltas to the inputs. Every wide layer then needs its transposed
         weights.
@@ -80,7 +80,7 @@ cdef class Engine:
     Attributes
     ----------
     workspace : list of (ndarray, ndarray)
-        For each layer its outputs and its deltas, as the last pass has left them.
+        For each layer its outputs and its deltas, as they are after the last pass.
     steps_taken, loss_sums, rest
         What the last `train_pass` did; see there.
     """
@@ -97,7 +97,7 @@ cdef class Engine:
     cdef size_t _most_rows
     cdef Pace pace
     cdef int n_threads
-    cdef object _clocks, _dropped       # kept for the run's pointers
+    cdef object _clocks, _dropped       # alive for the run's pointers
 
     def __cinit__(self):
         memset(&self.run, 0, sizeof(Run))
@@ -258,8 +258,8 @@ cdef class Engine:
             n_row_blocks * self.run.n_layers, np.float64)
 
     def _cut_blocks(self, sparse):
-        """Cuts the weights into blocks, by the network's shape alone: sums over blocks must not
-        depend on the number of threads."""
+        """Divides the weights into blocks, by the network's shape only, because sums over blocks
+        must not depend on the number of threads."""
         cdef const fastmlp_kernels *k = self.run.kernels
         cdef Layer *layer
         cdef size_t i
@@ -268,7 +268,7 @@ cdef class Engine:
             layer = &self.layers[i]
             if layer.frozen:
                 continue
-            # a tile's panels wide; but one panel, and longer, where no tile is taken
+            # as wide as a tile; one panel wide if no tile computes the gradient
             no_tile = self.run.n_partials or (i == 0 and sparse)
             n_panels = 1 if no_tile else k.nr
             n_rows = 4 * WEIGHT_BLOCK if self.run.n_partials else WEIGHT_BLOCK
@@ -304,7 +304,7 @@ cdef class Engine:
         cdef size_t i
         most = (1 if self.run.fused_output else 2) * columns_bytes(&self.run) // k.real_size
         for i in range(self.run.n_blocks):
-            rows = self.blocks[i].n_rows + 3  # of the block, its bias, scale and shift
+            rows = self.blocks[i].n_rows + 3  # and bias, scale, shift
             if self.layers[self.blocks[i].layer].gradient is NULL:
                 most = max(most, self.blocks[i].n_panels * rows * k.lanes
                            + self.layers[self.blocks[i].layer].n_bias)
@@ -315,7 +315,7 @@ cdef class Engine:
             raise ValueError(f"X has {dataset.n_features} features, but the network expects "
                              f"{self.layers[0].fan_in}")
         if dataset.sparse != (self.layers[0].inputs is NULL):
-            raise ValueError("this network was laid out for the other kind of X, sparse or dense")
+            raise ValueError("this engine was made for the other kind of X, sparse or dense")
         self._check_targets(dataset)
 
     def _check_targets(self, Dataset dataset):
@@ -328,13 +328,13 @@ cdef class Engine:
             fits = (y is not None and y.dtype == (np.uint8 if targets == "labels" else dtype)
                     and y.shape == (dataset.n_samples, last.fan_out))
         if not fits:
-            raise ValueError("y is not what this network's loss and outputs take")
+            raise ValueError("y does not fit this network's loss and outputs")
 
     cdef int _set_up(
         self, Dataset dataset, size_t n_epochs, size_t n_rows, size_t batch_size, double alpha,
         step,
     ) except -1:
-        """Sets what a pass asks for, except its rows, their weights, and where its losses go."""
+        """Sets up a pass, except its rows, their weights, and the array of its losses."""
         cdef size_t lanes = self.run.kernels.lanes, n
         self.run.n_rows, self.run.batch_size = n_rows, batch_size
         self.run.n_batches = in_units(n_rows, batch_size)
@@ -342,7 +342,7 @@ cdef class Engine:
         self.run.micro_batch_rows = least(
             in_units(in_units(batch_size, n), lanes) * lanes, self._most_rows)
         if not self.run.n_partials and self.layers[0].gradient is NULL and n > 1:
-            raise ValueError("batches beyond the workspace need gradient arrays")
+            raise ValueError("a batch larger than the workspace needs gradient arrays")
         self.run.samples = dataset.samples
         self.run.dropped = NULL
         if dataset.sparse and self.run.input_dropout.threshold:
@@ -366,7 +366,7 @@ cdef class Engine:
         if isinstance(learning_rate, np.ndarray):
             if (learning_rate.dtype != np.float64 or not learning_rate.flags.c_contiguous
                     or learning_rate.ndim != 1 or len(learning_rate) < n_steps):
-                raise ValueError("every step needs a learning rate, in a vector of float64")
+                raise ValueError("learning_rate must be a float64 vector with a rate for each step")
             self.run.rates, self.run.rate_stride = <const double *>address(learning_rate), 1
         else:
             self._rate = learning_rate
@@ -376,7 +376,7 @@ cdef class Engine:
         self.run.max_norm = INFINITY if max_norm is None else max_norm
         self.run.average = ema
         if ema and self.averaged is NULL:
-            raise ValueError("averages need arrays")
+            raise ValueError("ema needs arrays of averaged weights")
         if clip_norm is not None and self.layers[0].gradient is NULL:
             raise ValueError("clip_norm needs gradient arrays")
 
@@ -390,7 +390,7 @@ cdef class Engine:
                 * density(dataset) + 20.0 * n)
 
     cdef int _team(self, double work) noexcept:
-        """The largest team that is worth its threads."""
+        """The largest team whose threads have enough work."""
         cdef int n_threads = team_size(
             work, WORK_PER_THREAD, self.run.micro_batch_rows, self.run.kernels.mr, self.n_threads)
         return min(n_threads, <int>self.run.n_partials) if self.run.n_partials else n_threads
@@ -406,18 +406,18 @@ cdef class Engine:
 
     def train_pass(self, Dataset dataset, orders, size_t batch_size, *, double alpha, step,
                    bint take_steps=True, double deadline=INFINITY, beside=()):
-        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches; steps after
-        each, or of a single one the gradient only.
+        """A pass over the rows of each of `orders` (n_epochs, n_rows), in batches, with a step
+        after each; without `take_steps`, only the gradient of a single batch.
 
         The engines `beside`, of networks of the same shape, make the same pass at the same time.
 
-        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, for each whole epoch, the
-        sum over batches of loss times rows; `rest` is that sum of the epoch left unfinished, and
-        its rows. After the deadline (perf_counter's) no batch begins except the first. Without
-        steps returns (sum of the weighted losses of all rows, sum of weights), and the layers'
-        gradient arrays hold the weighted sum. Raises KeyboardInterrupt between micro-batches; the
-        parameters are then those after the last whole step, and all networks have taken equally
-        many.
+        Afterwards `steps_taken` counts the steps, and `loss_sums` holds, for each completed epoch,
+        the sum over batches of loss times rows; `rest` is that sum for an epoch that was not
+        completed, and its rows so far. After the deadline (of perf_counter) no batch begins, except
+        the first. Without `take_steps`, returns the sums of the weighted losses and of the weights,
+        and the layers' gradient arrays hold the weighted sum. Raises KeyboardInterrupt between
+        micro-batches; parameters are then those after the last completed step, which is the same
+        for all networks.
         """
         cdef Engine engine
         cdef size_t i, n_networks = 1 + len(beside)
@@ -428,13 +428,13 @@ cdef class Engine:
             if (engine._most_rows != self._most_rows
                     or engine.n_parameters != self.n_parameters):
                 raise ValueError("networks side by side must have the same shape")
-        distinct = orders if orders.strides[0] else orders[:1]  # or a view of one for every pass
+        distinct = orders if orders.strides[0] else orders[:1]  # a view may repeat one
         if orders.ndim != 2 or not distinct.flags.c_contiguous:
             raise ValueError("orders must be a C-contiguous (n_epochs, n_rows) array")
         row_numbers(dataset, distinct.reshape(-1))
         cdef size_t n_epochs = len(orders), n_rows = orders.shape[1]
         if n_epochs == 0 or n_rows == 0 or batch_size == 0:
-            raise ValueError("no rows, or empty batches")
+            raise ValueError("orders and batches must not be empty")
         batch_weights = None
         if dataset.sample_weight is not None:
             batch_weights = np.add.reduceat(
@@ -461,13 +461,13 @@ cdef class Engine:
         self, Dataset dataset, Run **runs, size_t n_networks, size_t n_epochs, double deadline,
         tuple engines, losses,
     ) except -1:
-        """Runs the pass in slices of some tens of milliseconds, with a look at signals and at the
-        deadline after each; notes what was done, also if it was interrupted."""
+        """Runs the pass in slices of some tens of milliseconds; checks signals and the deadline
+        after each; records what was done, also if it was interrupted."""
         cdef size_t n = self.run.micro_batches_per_batch, per_epoch = self.run.n_batches * n
         cdef size_t done = 0, end = n_epochs * per_epoch, stop, i
         cdef double work = self._work(dataset), begin
         cdef int n_threads = self._team(work)
-        # Each network is for a team, or, if they are as many as a team's threads, for one thread.
+        # A team trains each network; or one thread does, if a team has no more threads than these.
         cdef int n_lone = <int>min(n_networks, <size_t>self.n_threads)
         cdef bint side_by_side = 1 < n_networks and n_threads <= n_lone, by_team
         if side_by_side:
@@ -491,7 +491,7 @@ cdef class Engine:
                     &self.pace, by_team, stop - done, begin, time.perf_counter(), at_once)
                 done = stop
                 PyErr_CheckSignals()
-                if time.perf_counter() > deadline:  # the batch under way is finished
+                if time.perf_counter() > deadline:  # the current batch is finished
                     end = in_units(done, n) * n
         finally:
             stop = least(done % per_epoch // n * self.run.batch_size, self.run.n_rows)
@@ -504,7 +504,7 @@ cdef class Engine:
 
     def gradient(self, Dataset dataset, order, size_t batch_size, *, t=0,
                  bint update_statistics=False, input_gradient=None):
-        """Leaves the gradient over the rows `order`, as the weighted sum over the rows, in the
+        """Computes the gradient over the rows `order`, as the weighted sum over the rows, in the
         layers' gradient arrays.
 
         Parameters
@@ -512,13 +512,13 @@ cdef class Engine:
         dataset : Dataset
         order : ndarray of shape (n_rows,), dtype intp
         batch_size : int
-            Rows of a whole batch, at least n_rows: sums are taken in its order.
+            Rows of a full batch, at least n_rows; it determines the order of sums.
         t : int
             Steps taken before, for dropout.
         update_statistics : bool
-            Whether batch normalization's running statistics follow the batch.
+            Whether the batch changes batch normalization's running statistics.
         input_gradient : ndarray of shape (n_rows, n_features) or None
-            Written to: the derivatives by the inputs. Of the network's type, C-contiguous.
+            Filled with the derivatives by the inputs. Of the network's type, C-contiguous.
 
         Returns
         -------
@@ -549,7 +549,7 @@ cdef class Engine:
     def apply_step(self, Dataset dataset, size_t batch_size, *, double weight, double alpha, step):
         """The optimizer's step by the sum in the layers' gradient arrays, of a batch whose weights
         sum to `weight`. Returns the penalty before the step; the loss is (loss + penalty) / weight.
-        The data set says only how the work is laid out."""
+        The data set only determines how the work is divided."""
         cdef int n_threads
         if self.layers[0].gradient is NULL:
             raise ValueError("apply_step needs gradient arrays")
@@ -565,7 +565,7 @@ cdef class Engine:
         return penalty_of(&self.run)
 
     def start_clocks(self):
-        """Makes `train_pass` measure, from now on, what each thread's time goes into.
+        """Makes `train_pass` measure, from now on, how each thread spends its time.
 
         Returns
         -------
@@ -577,8 +577,8 @@ cdef class Engine:
         return self._clocks[:, 1:]
 
     def predict(self, Dataset dataset, order, bint averaged=False):
-        """Outputs (n_rows, n_outputs) of the rows `order`, by the averages of the weights if
-        `averaged`."""
+        """Outputs (n_rows, n_outputs) of the rows `order`, with the averages of the weights
+        if `averaged`."""
         cdef Run run = self.run
         if averaged:
             run.layers = self.averaged

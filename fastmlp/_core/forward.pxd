@@ -1,5 +1,4 @@
-# Forward: what rows are carried through, up to the loss and its derivative. backward.pxd has the
-# way back.
+# Forward: rows through all layers, up to the loss and its derivative. backward.pxd has the reverse.
 from fastmlp._core.kernels cimport (
     FASTMLP_identity, FASTMLP_times_derivative, fastmlp_csr, fastmlp_kernels,
 )
@@ -16,7 +15,7 @@ cdef inline void gather_rows(
     const intptr_t *rows,       # IN  (m) row numbers
     size_t at,                  # first row of the workspace, a multiple of mr
     size_t m,
-    uint64_t number,            # of steps taken, for dropout
+    uint64_t number,            # steps taken, for dropout
     double *clock,
 ) noexcept nogil:
     cdef const fastmlp_kernels *k = run.kernels
@@ -73,8 +72,9 @@ cdef inline void finish_rows(
     const Run *run, size_t l, const intptr_t *rows, size_t at, size_t m, uint64_t number,
     const char *moments,        # IN  (2, n_panels, V) the batch's, if it is normalized by them
 ) noexcept nogil:
-    """What layer l does after its product: normalization, activation, dropout, skip. Leaves the
-    derivative of activation and dropout where the deltas will go, if the layer's factor is that."""
+    """Layer l's operations after its product: normalization, activation, dropout, skip. If the
+    layer's factor is the derivative, stores that of activation and dropout where the deltas will be
+    written."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[l]
     cdef size_t vector = k.lanes * k.real_size, panels = layer.n_panels * vector, p, first

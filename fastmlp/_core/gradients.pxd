@@ -10,7 +10,7 @@ from libc.stdint cimport intptr_t, uint64_t
 from libc.string cimport memset
 
 
-# Where the gradient of a block lies: in the layer's gradient, or else in a thread's scratch.
+# Where the gradient of a block is: in the layer's gradient, or else in a thread's scratch.
 cdef struct Gradient:
     char *weights                       # (n_panels, n_rows, V)
     size_t panel                        # reals between its panels
@@ -18,18 +18,18 @@ cdef struct Gradient:
     size_t vector                       # reals from bias to scale, and on to shift
 
 
-# Parameters of a block that lie one after the other: its rows of a panel of weights, or its part
+# Parameters of a block that are contiguous in memory: its rows of a panel of weights, or its part
 # of the bias, scale or shift. All loops over a block's parameters go through its spans.
 cdef struct Span:
     size_t at                           # bytes from the layer's first weight, or in state, averages
     size_t count                        # reals, a multiple of V
     char *gradient
-    bint penalized                      # weights are, and are copied to the transposed weights
+    bint penalized                      # true for weights, which have a transposed copy
 
 
 cdef inline bint has_bias(const Layer *layer, const Block *block) noexcept nogil:
-    """Whether the bias of the block's panels is stepped with this block: the first of a panel, or
-    of a narrow layer."""
+    """Whether the step on this block includes its panels' bias: if it is the first block of a
+    panel, or of a narrow layer."""
     return block.row == 0 and not (layer.narrow and block.panel)
 
 
@@ -111,8 +111,8 @@ cdef inline Gradient sum_gradient(
     const Block *block,
     const intptr_t *rows,       # IN  (m) row numbers of the micro-batch
     size_t m,
-    bint add,                   # to the gradient of the batch's micro-batches before
-    size_t n_row_blocks,        # of the batch's first micro-batch
+    bint add,                   # add to the gradient of the batch's earlier micro-batches
+    size_t n_row_blocks,        # row blocks of the batch's first micro-batch
     char *scratch,
 ) noexcept nogil:
     """The gradient of one block over a micro-batch."""
@@ -137,7 +137,7 @@ cdef inline Gradient sum_gradient(
             layer.deltas + block.panel * run.stride * k.real_size, run.stride, add, g.weights,
             g.panel, NULL if block.row else g.bias)
     if block.row == 0 and layer.normalization != NO_NORMALIZATION:
-        # the row blocks' sums already run over the batch's micro-batches so far
+        # the row blocks' sums already include the batch's earlier micro-batches
         for j in range(2):
             k.sum_arrays(
                 block.n_panels * k.lanes, n_row_blocks,
@@ -181,13 +181,13 @@ cdef inline void add_partial(
     size_t n_rows,
     size_t at,                  # this thread's first row of the workspace
     bint add,
-    uint64_t number,            # of steps taken, for dropout
+    uint64_t number,            # steps taken, for dropout
     double *losses,             # OUT (n_rows / mr)
     char *scratch,
     double *clock,
 ) noexcept nogil:
     """Carries a range of rows, a few at a time, through the network and back, and sums the gradient
-    of all layers while they lie in cache."""
+    of all layers while they are in cache."""
     cdef size_t row = 0, m, size = run.partial_size * run.kernels.real_size
     cdef char *gradient = run.partial_gradients + i * size
     if n_rows == 0 and not add:

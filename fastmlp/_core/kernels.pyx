@@ -50,7 +50,7 @@ SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}
 
 
 def isas():
-    """Names of the instruction sets that this build has and this processor runs, best first."""
+    """Names of the instruction sets that this build and this processor support, best first."""
     return [name for i, name in enumerate(_ISAS) if fastmlp_kernel_table(i, 0) is not NULL]
 
 
@@ -87,12 +87,12 @@ def isa():
 
 
 def openmp():
-    """Version date of the OpenMP this was built with, 0 without."""
+    """Version (a date) of the OpenMP that this was built with; 0 if built without."""
     return FASTMLP_OPENMP
 
 
 def compiler():
-    """Compiler this was built with."""
+    """Compiler that this was built with."""
     return FASTMLP_COMPILER.decode()
 
 
@@ -179,7 +179,7 @@ def aligned_zeros(size_t count, dtype):
 
 
 cdef char *address(array) except? NULL:
-    """Where an array begins, in an eighth of the time of ``array.ctypes.data``."""
+    """The address of an array. Takes an eighth of the time of ``array.ctypes.data``."""
     cdef Py_buffer view
     PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
     PyBuffer_Release(&view)

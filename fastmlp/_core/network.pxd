@@ -9,10 +9,10 @@ from libc.stdint cimport intptr_t, uint64_t
 
 
 cdef enum:
-    ROW_BLOCK = 64          # rows carried through all layers at a time, while they lie in cache
-    ROW_PADDING = 64        # rows between two threads' rows in a panel, against prefetching across
+    ROW_BLOCK = 64          # rows carried through all layers at a time, while they are in cache
+    ROW_PADDING = 64        # unused rows between two threads' rows in a panel, against prefetching
     WEIGHT_BLOCK = 16       # rows of a panel in a block of weights, a multiple of every V
-    STAGES = 8              # of a slice, where threads take whole networks
+    STAGES = 8              # stages of a slice, if each thread has a network to itself
     NO_NORMALIZATION = 0
     BATCH_NORMALIZATION = 1
     LAYER_NORMALIZATION = 2
@@ -30,21 +30,21 @@ cdef enum:
 cdef struct Layer:
     size_t fan_in, fan_out
     int activation                      # FASTMLP_ACTIVATIONS; the last layer's is the loss's
-    int factor                          # of the deltas: FASTMLP_no_factor ...
+    int factor                          # factor of the deltas: FASTMLP_no_factor ...
     bint narrow                         # weights lie along fan_in, outputs in columns
-    size_t n_panels, panel_rows         # of weights, along fan_out; narrow: along fan_in
+    size_t n_panels, panel_rows         # panels of weights along fan_out; narrow: along fan_in
     char *weights                       # (n_panels, panel_rows, V)
     size_t w_row, w_panel               # reals between its rows and panels: V, panel_rows V;
-    # or weights is a coef as it lies: fan_out, V; and its last panel, if of fewer columns than V:
+    # or weights is a coef, read in place: fan_out, V; its last panel, if of fewer than V columns:
     char *ragged                        # (fan_in, V) or NULL
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
     size_t n_bias                       # reals in bias; normalized: its scale and shift follow it
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
-    bint frozen                         # never stepped on
-    # arrays that hold weights, bias, scale and shift one after the other, as training's weights do
-    char *state[2]                      # of the optimizer
+    bint frozen                         # not trained
+    # arrays of weights, followed by bias, scale and shift, as in the layer's own weights
+    char *state[2]                      # the optimizer's state
     char *averaged_weights              # exponential or stochastic average, or NULL
-    char *gradient                      # NULL: never wanted whole
+    char *gradient                      # or NULL: never needed as a whole
     size_t gradient_at                  # where it begins in a partial gradient, in reals
     char *inputs                        # (fan_in panels, capacity + 1, V)
     char *outputs                       # (fan_out panels, capacity + 1, V); narrow: columns
@@ -60,13 +60,13 @@ cdef struct Layer:
     char *row_moments                   # (row blocks, 2, n_panels, V) before they are combined
     char *row_sums                      # likewise
     bint residual                       # adds its inputs to its outputs
-    char *upstream                      # as outputs: the derivative by them, if a skip needs it
+    char *upstream                      # as outputs: the derivative with respect to them, for skips
 
 
 # A part of a layer's weights, of a size that does not depend on the number of threads.
 cdef struct Block:
     size_t layer, panel, n_panels, row, n_rows
-    double middle                       # its place on the line of all blocks, in units of cost
+    double middle                       # cost of the blocks before it and of half of it
 
 
 # Work that one thread takes first; others take what it has not begun.
@@ -125,12 +125,12 @@ cdef struct Run:
     char *scratch                       # (n_threads, scratch_bytes)
     size_t scratch_bytes
     double *clocks                      # OUT (n_threads, N_CLOCK), or NULL
-    double batch_loss                   # of the micro-batches so far
+    double batch_loss                   # sum over the micro-batches so far
     double *losses                      # OUT (n_epochs) sums over batches of loss * rows
-    double step_weight                  # of the batch whose gradient `apply_step` is given
+    double step_weight                  # sum of the weights of the batch, for `apply_step`
     int arrived                         # threads at the present barrier, and barriers passed
     unsigned barriers
-    unsigned stages                     # done of a slice, where threads take whole networks
+    unsigned stages                     # stages of a slice that are done, in ensembles
     # predictions
     size_t next_block                   # the first that no thread has taken
     size_t row_block                    # rows of a block

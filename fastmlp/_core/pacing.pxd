@@ -1,10 +1,10 @@
 # Pacing: whether the next slice of a pass is faster with the team or with one thread. The bits are
-# the same. A team is slower where steps are tiny, or where other processes take its cores.
+# the same. A team is slower if steps are tiny, or if other processes use its cores.
 from libc.math cimport INFINITY
 
 cdef extern from *:
     """
-    #define FASTMLP_WORTH_A_TRIAL 2e-3  /* seconds of work, done and to do */
+    #define FASTMLP_WORTH_A_TRIAL 2e-3  /* seconds of work, done and left */
     #define FASTMLP_SLOW_WAKING 5e-3    /* seconds */
     """
     const double WORTH_A_TRIAL "FASTMLP_WORTH_A_TRIAL"
@@ -13,16 +13,16 @@ cdef extern from *:
 
 # All times in seconds.
 cdef struct Pace:
-    double team, lone                   # of a micro-batch, by the team and by one thread
-    double next_trial                   # when the slower is tried again, by perf_counter
-    double worked                       # in all slices
-    int trial                           # slices that are left of one
+    double team, lone                   # for a micro-batch, by the team and by one thread
+    double next_trial                   # perf_counter's time when the slower is tried again
+    double worked                       # total of all slices
+    int trial                           # slices that are left of a trial
     bint try_team
 
 
 cdef inline void begin_pacing(Pace *pace, bint with_team) noexcept:
-    """Without a measurement yet: one thread begins unless a step is long, because a team has to
-    wake up."""
+    """Before any measurement: one thread begins unless steps are long, because a team has to wake
+    up."""
     pace.team, pace.lone = 0 if with_team else INFINITY, INFINITY if with_team else 0
 
 
@@ -38,19 +38,19 @@ cdef inline bint choose_team(Pace *pace, double now, size_t n_left, int n_thread
 
 
 cdef inline double followed(double before, double now) noexcept:
-    """A measurement of pace: one that is slower than those before counts for a quarter."""
+    """The updated time of a micro-batch: a measurement that is slower counts for a quarter."""
     return now if before == 0 or now < before else 0.75 * before + 0.25 * now
 
 
 cdef inline size_t note_slice(
     Pace *pace, bint by_team, size_t n, double begin, double now, size_t at_once,
 ) noexcept:
-    """Notes how long a slice of n micro-batches took; returns how many the next should have."""
+    """Records how long a slice of n micro-batches took; returns how many the next should have."""
     cdef double elapsed = now - begin
     cdef bint first = pace.worked == 0
     pace.worked += elapsed
     if pace.trial == 3 and pace.try_team and elapsed > SLOW_WAKING + 2 * pace.lone * n:
-        pace.trial = 1  # cores are taken, which is measurement enough
+        pace.trial = 1  # other processes use the cores: this slice is measurement enough
     if pace.trial == 3:
         pass
     elif by_team:

@@ -1,4 +1,4 @@
-# Matrices in panels: copies there and back.
+# Matrices in panels: copies into panels and back.
 import numpy as np
 
 from libc.string cimport memcpy
@@ -16,7 +16,7 @@ cdef void pack(
     const char *matrix,         # IN  (n_rows, n_columns) by byte strides
     ptrdiff_t row_stride, ptrdiff_t column_stride, size_t n_rows, size_t n_columns,
     const fastmlp_kernels *k,
-    char *panels,               # OUT (n_columns / V, n_rows, V), its last lanes left as they are
+    char *panels,               # OUT (n_columns / V, n_rows, V), unused lanes are not written
 ) noexcept:
     cdef size_t p, i, width, vector = k.lanes * k.real_size
     for p in range(in_units(n_columns, k.lanes)):

@@ -5,13 +5,13 @@
 #   barrier
 #   gradient phase  each thread sums the gradient of its blocks of weights over the micro-batch; in
 #                   the batch's last micro-batch it takes the optimizer's step on a block at once,
-#                   while the block lies in cache
-#   barrier         with clip_norm: and a step phase, because it needs the whole gradient's norm
-#   barrier         with max_norm: and a bound phase, because several blocks have a unit's weights
+#                   while the block is in cache
+#   barrier         with clip_norm: then a step phase, because it needs the whole gradient's norm
+#   barrier         with max_norm: then a bound phase, because several blocks have a unit's weights
 #
-# A thread that is through with its work range takes what others have not begun of theirs. Rows own
-# activations and deltas, weights own gradients: every element is computed by one thread in one
-# fixed order, so its bits do not depend on the number of threads.
+# A thread that has finished its work range takes units that others have not begun. The work is
+# divided by rows for activations and deltas, by weights for gradients: one thread computes each
+# element, in a fixed order, so its bits do not depend on the number of threads.
 from fastmlp._core.backward cimport backward_rows
 from fastmlp._core.batch_normalization cimport batch_normalized_rows, update_statistics
 from fastmlp._core.forward cimport differentiate_rows, forward_rows
@@ -39,8 +39,8 @@ cdef struct Worker:
     char *scratch
     double *clock                       # or NULL
     size_t first_block, stop_block      # blocks of weights that it takes first
-    WorkRange *ranges                   # of the blocks, in this phase
-    WorkRange *spare                    # in the next
+    WorkRange *ranges                   # work ranges of the blocks, in this phase
+    WorkRange *spare                    # those of the next phase
     uint64_t n_steps                    # taken so far; every thread counts for itself
 
 
@@ -49,9 +49,9 @@ cdef struct MicroBatch:
     size_t epoch, batch                 # batch: of all epochs
     const intptr_t *rows                # (n_rows) row numbers
     size_t n_rows
-    bint first, last                    # of its batch
-    double batch_rows, weight           # of its batch: rows, sum of their weights
-    bint steps                          # a step follows
+    bint first, last                    # whether it is the first, the last in its batch
+    double batch_rows, weight           # its batch's number of rows, sum of their weights
+    bint steps                          # whether a step follows
     fastmlp_step step
 
 
@@ -75,8 +75,8 @@ cdef inline MicroBatch cut_micro_batch(const Run *run, size_t number) noexcept n
 
 
 cdef inline size_t n_row_blocks(const Run *run, size_t n_rows, int n_threads) noexcept nogil:
-    """Ranges of a micro-batch's rows that threads take: those of partial gradients, or else blocks
-    that stay in cache."""
+    """Number of ranges of a micro-batch's rows that threads take: those of partial gradients, or
+    else row blocks, which stay in cache."""
     if run.n_partials:
         return run.n_partials
     if run.fixed_row_blocks:
@@ -102,7 +102,7 @@ cdef inline void assign_blocks(const Worker *worker, WorkRange *ranges) noexcept
 cdef inline bint claim(
     const Worker *worker, WorkRange *ranges, int *victim, size_t *i,
 ) noexcept nogil:
-    """The next work of a thread's own range, and then of what others have not begun."""
+    """Takes the next unit of a thread's own range, or else one that others have not begun."""
     cdef WorkRange *work
     while victim[0] < worker.n_threads:
         work = &ranges[(worker.thread + victim[0]) % worker.n_threads]
@@ -180,7 +180,7 @@ cdef inline void update_block(
 cdef inline void gradient_phase(
     Run *run, const MicroBatch *part, const Worker *worker,
 ) noexcept nogil:
-    """The gradients of the thread's blocks; and steps on them, or with clip_norm their squares."""
+    """The gradients of the thread's blocks, then the steps; with clip_norm the squares instead."""
     cdef size_t first_row_blocks = in_units(
         least(run.micro_batch_rows, <size_t>part.batch_rows), ROW_BLOCK), i
     cdef int victim = 0
@@ -269,7 +269,7 @@ cdef inline double penalty_of(const Run *run) noexcept nogil:
 
 
 cdef inline void finish_batch(Run *run, const MicroBatch *part) noexcept nogil:
-    """What one thread does when a micro-batch is through, while the others begin the next."""
+    """What one thread does after a micro-batch, while the others begin the next."""
     cdef bint moved = part.steps or (run.update_statistics and part.last and part.weight != 0)
     if moved and run.normalization == BATCH_NORMALIZATION:
         update_statistics(run, part.batch_rows / <double>run.batch_size)

@@ -29,17 +29,17 @@ from fastmlp._core.kernels import ACTIVATIONS, OUTPUTS
 
 NORMALIZATIONS = (None, "batch", "layer")  # in the order of their numbers in network.pxd
 cdef object NDARRAY = np.ndarray
-# flops of a prediction that are worth a thread: more than in training, as a team cannot be tried
+# flops of a prediction that are worth a thread: more than in training, because no team is tried
 cdef double PREDICTION_PER_THREAD = 1e7
-cdef double PREDICT_AT_ONCE = 1e9   # flops of each thread between two looks at signals
-cdef Py_ssize_t IN_PLACE_ROWS = 256  # weights are packed for more: saves a tenth at 1024 wide
+cdef double PREDICT_AT_ONCE = 1e9   # flops of each thread between two checks for signals
+cdef Py_ssize_t IN_PLACE_ROWS = 256  # weights are packed for more rows: saves a tenth at width 1024
 
-if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also where work is short
+if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also for short work
     PREDICTION_PER_THREAD = WORK_PER_THREAD
 
 
 cdef class Parameters:
-    """Weights and biases as they lie in memory, for predictions.
+    """Weights and biases in the caller's memory, for predictions.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ cdef class Parameters:
             arrays = lists[number]
             if (not isinstance(arrays, (list, tuple))
                     or <size_t>len(arrays) != n_layers - (number > 1)):
-                raise ValueError("parameters must be lists of one array a layer")
+                raise ValueError("parameters must be lists with one array for each layer")
             for layer in range(n_layers - (number > 1)):
                 array = arrays[layer]
                 if not isinstance(array, NDARRAY) or (
@@ -101,8 +101,8 @@ cdef class Parameters:
         PyMem_Free(self.packed)
 
     cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1:
-        """Fills the layers. Packs the weights; with in_place, only those that cannot be read as
-        they lie."""
+        """Fills the layers. Packs the weights; with in_place, only those that cannot be read in
+        place."""
         cdef size_t size = self._pack(k, in_place, sparse, NULL)
         PyMem_Free(self.packed)
         self.packed = <char *>PyMem_Calloc(size + 64, 1)
@@ -176,7 +176,7 @@ def layer_units(coefs, intercepts):
 
 
 cdef bint has_shape(const Py_buffer *view, Py_ssize_t n_rows, Py_ssize_t n_columns) noexcept:
-    # a matrix, or a vector where n_rows is -1
+    # a matrix, or a vector if n_rows is -1
     if n_rows == -1:
         return view.ndim == 1 and view.shape[0] == n_columns
     return view.ndim == 2 and view.shape[0] == n_rows and view.shape[1] == n_columns
@@ -211,7 +211,7 @@ cdef int set_form(Layer *layers, size_t n_layers, int normalization, architectur
 cdef int team_size(
     double work, double work_per_thread, size_t n_rows, size_t mr, int n_threads,
 ) noexcept:
-    """A thread for every work_per_thread flops: less work costs more to hand out than to do."""
+    """One thread for every work_per_thread flops: less work costs more to distribute than to do."""
     cdef double most = min(work / work_per_thread, <double>in_units(n_rows, mr))
     return max(1, <int>min(<double>n_threads, most))
 
@@ -219,8 +219,8 @@ cdef int team_size(
 cdef size_t make_workspace(
     Run *run, const Run *network, int n_threads, bint sparse, char *memory,
 ) noexcept:
-    """Lays out in memory the run's own copy of the network's layers, with arrays for their
-    activations, and scratch. Returns how many bytes that takes; with memory NULL does no more."""
+    """Places the run's own copy of the network's layers, arrays for their activations, and scratch
+    in memory. Returns the number of bytes that it needs; with memory NULL, does nothing else."""
     cdef const fastmlp_kernels *k = network.kernels
     cdef size_t used = 0, capacity = <size_t>n_threads * run.row_block, i, size
     cdef Layer layer = network.layers[network.n_layers - 1]
@@ -359,7 +359,7 @@ def predict(Dataset dataset, Parameters parameters, int n_threads):
     outputs : ndarray of shape (n_samples, n_outputs)
         Of the architecture's type.
     finite : bool
-        Whether all of a dense X was neither infinite nor NaN in that type.
+        Whether a dense X had neither infinity nor NaN in that type.
     """
     cdef Run network
     architecture = parameters.architecture

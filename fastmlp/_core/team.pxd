@@ -1,4 +1,4 @@
-# What a team of threads needs beside OpenMP's regions, as Cython sees it: csrc/team.h, denormals.h.
+# What a team needs besides OpenMP's regions, as Cython sees it: csrc/team.h, denormals.h.
 from libc.stdint cimport uint64_t
 
 cdef extern from "denormals.h" nogil:

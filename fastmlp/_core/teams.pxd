@@ -1,5 +1,5 @@
-# Teams: the OpenMP regions of training. One network with a team, or a team with a network for each
-# thread.
+# Teams: the OpenMP regions of training. A team works on one network, or each of its threads on a
+# network of its own.
 from cython.parallel cimport parallel, threadid
 
 from fastmlp._core.network cimport STAGES, Run, boundary, least
@@ -29,8 +29,8 @@ cdef inline void step_team(Run *run, int n_threads) noexcept nogil:
 cdef inline void pass_stages(
     Run **runs, size_t n_networks, size_t begin, size_t end, size_t n_stages, size_t *next_stage,
 ) noexcept nogil:
-    """What one thread does with networks that it has to itself: the next stage of a slice of each
-    in turn, so that all networks advance alike whichever thread is free."""
+    """What one thread does if each thread has a network to itself: it takes the next stage of a
+    slice of each network in turn, so that all networks advance alike, whichever thread is free."""
     cdef size_t i, stage, n = end - begin
     cdef Run *run
     while True:
@@ -38,7 +38,7 @@ cdef inline void pass_stages(
         if i >= n_networks * n_stages:
             break
         run, stage = runs[i % n_networks], i // n_networks
-        fastmlp_await(&run.stages, <unsigned>stage)  # another thread may still be at the last
+        fastmlp_await(&run.stages, <unsigned>stage)  # another thread may still run the last one
         pass_micro_batches(
             run, begin + boundary(n, 1, stage, n_stages),
             begin + boundary(n, 1, stage + 1, n_stages), 0, 1)

@@ -9,7 +9,7 @@ from libc.string cimport memset
 cdef inline void clear_unused(
     const Run *run, const Block *block, const Gradient *g,
 ) noexcept nogil:
-    """Sets the lanes of a narrow layer's gradient to zero that stand for no weight."""
+    """Sets those lanes of a narrow layer's gradient to zero that belong to no weight."""
     cdef size_t lanes = run.kernels.lanes, real_size = run.kernels.real_size, i, at
     cdef Layer *layer = &run.layers[block.layer]
     if layer.fan_in % lanes and block.panel + block.n_panels == layer.n_panels:
@@ -42,7 +42,7 @@ cdef inline double block_squares(
 cdef inline void clip_block(
     const Run *run, const Block *block, const fastmlp_step *step, const Gradient *g,
 ) noexcept nogil:
-    """Replaces a block's summed gradient by the gradient proper, clipped to clip_value."""
+    """Replaces a block's summed gradient by its scaled, penalized and clipped gradient."""
     cdef Layer *layer = &run.layers[block.layer]
     cdef Span span
     cdef size_t i
@@ -99,7 +99,7 @@ cdef inline void step_block(
 
 
 cdef inline void average_block(const Run *run, const Block *block) noexcept nogil:
-    """Lets the moving average of one block follow its weights after a step."""
+    """Moves the moving average of one block towards its weights after a step."""
     cdef Layer *layer = &run.layers[block.layer]
     cdef double t = <double>run.n_steps + 1, share = 1 - min(0.999, (1 + t) / (10 + t))
     cdef Span span
@@ -111,7 +111,7 @@ cdef inline void average_block(const Run *run, const Block *block) noexcept nogi
 
 
 cdef inline Block whole_column(const Run *run, const Block *block) noexcept nogil:
-    """All rows of the first block's panels; of a narrow layer, all of it."""
+    """All rows of the block's panels; in a narrow layer, the whole layer."""
     cdef Layer *layer = &run.layers[block.layer]
     cdef Block column = block[0]
     column.n_rows = layer.panel_rows
@@ -121,7 +121,7 @@ cdef inline Block whole_column(const Run *run, const Block *block) noexcept nogi
 
 
 cdef inline void bound_units(const Run *run, const Block *column) noexcept nogil:
-    """Scales down the incoming weights of a column's units where their norm exceeds max_norm."""
+    """Scales down the incoming weights of a column's units if their norm exceeds max_norm."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[column.layer]
     cdef size_t panel_size = layer.panel_rows * k.lanes * k.real_size, p

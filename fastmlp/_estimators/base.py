@@ -1,7 +1,7 @@
 """What the two estimators share: fit and partial_fit.
 
-Between calls, `coefs_` and `intercepts_` are the only copy of the weights: ordinary arrays of the
-estimator, which users and pickles may change.
+Between calls, `coefs_` and `intercepts_` are the only authoritative copy of the weights: ordinary
+arrays of the estimator, which users and pickles may change.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """Network: an Architecture with its parameters and optimizer state, in panels, for one call.
 
-Between calls, ``coefs_`` and ``intercepts_`` are the only copy of the weights. A Network is made
-from them at the start of a fit or a partial_fit, and is written back to them at its end. So no copy
-becomes stale when a user or a pickle changes them.
+Between calls, ``coefs_`` and ``intercepts_`` are the only authoritative copy of the weights. A
+Network is made from them at the start of a fit or a partial_fit, and is written back to them at its
+end. So no copy becomes stale when a user or a pickle changes them.
 """
 
 from dataclasses import dataclass, field
@@ -293,7 +293,7 @@ class Network:
         Raises
         ------
         KeyboardInterrupt
-            Parameters and state are then those after the last whole step.
+            Parameters and state are then those after the last completed step.
         """
         settings = {"alpha": alpha, "step": step, "deadline": deadline, "outcome": outcome}
         return train_together([self], dataset, orders, batch_size, **settings)
@@ -382,7 +382,7 @@ class Network:
         ----------
         gradient : ndarray of shape (architecture.n_trained_parameters,)
         dataset, batch_size
-            As `gradient` was given them: they say how the work is laid out.
+            The same as for `gradient`: they determine how the work is divided.
         weight : float
             Sum of the weights of the batch's rows, greater than 0.
         alpha, step

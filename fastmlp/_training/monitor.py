@@ -20,7 +20,8 @@ class Monitor:
     themselves need not shrink on the way back: if errors do, activations often shrink on the way
     forward, and their products stay alike; Glorot and Bengio, 2010.) Gradients vanish if less than
     a thousandth of the error at the last trained layer reaches the first, and explode if more than
-    ten thousand times as much does, or if one is not finite (Pascanu, Mikolov and Bengio, 2013).
+    ten thousand times as much does, or if a norm is not finite (Pascanu, Mikolov and Bengio,
+    2013).
 
     Parameters
     ----------

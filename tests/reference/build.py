@@ -1,4 +1,4 @@
-"""Networks from keywords: the constructor of a NaiveNetwork, for fastmlp's own."""
+"""Makes fastmlp's networks from the keywords that the constructor of NaiveNetwork takes."""
 
 from fastmlp._network.architecture import Architecture, LossSettings
 from fastmlp._network.ensemble import Ensemble
@@ -16,7 +16,7 @@ def new_architecture(units, *, loss_params=None, **layout):
 
 
 def _parted(settings):
-    """The keywords of an Architecture, and those of a Network."""
+    """The settings in two parts: keywords of an Architecture, and keywords of a Network."""
     layout = {k: v for k, v in settings.items() if k in (*LAYOUT, "loss_params")}
     return layout, {k: v for k, v in settings.items() if k not in layout}
 

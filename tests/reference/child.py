@@ -1,4 +1,4 @@
-"""Run a piece of Python in a fresh interpreter, as some promises need."""
+"""Run a piece of Python in a fresh interpreter, as some tests need."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ TESTS = Path(__file__).parent.parent
 
 
 def variables(changes):
-    """The environment of a child; a value of None takes the variable out."""
-    # as this process found fastmlp: installed, or beside the tests
+    """The environment of a child process; a value of None removes the variable."""
+    # the child must find the same fastmlp as this process: installed, or beside the tests
     path = [str(TESTS), *(p for p in sys.path if p)]
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(path), **changes}
     return {name: value for name, value in found.items() if value is not None}
@@ -32,9 +32,9 @@ PRINTED = {}  # (code, environment) -> what it printed
 
 
 def output_of(code, **environment):
-    """What `code` prints; an assertion with its stderr where it fails.
+    """What `code` prints. Fails with the child's stderr if the code fails.
 
-    The same code runs once in the same environment: tests share what it printed.
+    The same code runs only once in the same environment; tests share the output.
     """
     key = code, *sorted(variables(environment).items())
     if key not in PRINTED:

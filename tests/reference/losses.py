@@ -2,8 +2,8 @@
 
     python tests/reference/losses.py        writes the file; needs PyTorch
 
-Each is the mean over N rows of the loss of pre-activations z, summed over the outputs, in float64.
-Where PyTorch has no such loss, its automatic derivative is of the formula.
+Each value is the mean over N rows of the loss of pre-activations z, summed over the outputs, in
+float64. If PyTorch lacks a loss, its formula is written out here, and PyTorch differentiates it.
 """
 
 import json
@@ -42,7 +42,7 @@ CASES = [
 
 
 def inputs(targets):
-    """z (N, N_OUTPUTS) and y for losses of these targets."""
+    """z (N, N_OUTPUTS) and y for losses with targets of this kind."""
     rng = np.random.RandomState(0)
     z = 2 * rng.standard_normal((N, N_OUTPUTS))
     return z, {
@@ -53,7 +53,7 @@ def inputs(targets):
 
 
 def torch_value_and_gradient(loss, params, out_activation, z, y):
-    """The loss as a float, and its gradient by z, (N, N_OUTPUTS)."""
+    """The loss as a float, and its gradient with respect to z, (N, N_OUTPUTS)."""
     import torch
     from torch.nn import functional as F
 
@@ -117,7 +117,7 @@ def torch_value_and_gradient(loss, params, out_activation, z, y):
 
 
 def figures(targets_of):
-    """All cases as PyTorch computes them now, in the file's form."""
+    """All cases as PyTorch computes them now, in the format of the file."""
     found = []
     for loss, params, out_activation in CASES:
         z, y = inputs(targets_of[loss])

@@ -1,7 +1,7 @@
-"""The engine once more, in plain NumPy: the oracle that the compiled one is held to.
+"""A naive engine in plain NumPy: the reference that the compiled engine is compared with.
 
-NaiveDataset and NaiveNetwork have the interface of fastmlp's Dataset and Network, and none of
-their speed. Every formula is written as in the papers and in scikit-learn, every array made anew.
+NaiveDataset and NaiveNetwork have the interface of fastmlp's Dataset and Network. Every formula is
+written as in the papers and in scikit-learn, without regard to speed.
 """
 
 from itertools import chain, pairwise
@@ -64,7 +64,7 @@ SLOPE = {  # derivative of the activation
 
 
 def xlogy(x, y):
-    """x log(y), 0 where x is; longdouble too, unlike SciPy's."""
+    """x log(y), and 0 where x is 0; takes longdouble too, unlike SciPy's."""
     return x * np.log(np.where(x == 0, 1, y))
 
 
@@ -102,7 +102,7 @@ def _smoothed(y, smoothing, n_classes):
 
 
 def row_losses(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0):
-    """Loss of each row, of y and outputs p (n, n_outputs), y one-hot for classes."""
+    """Loss of each row, from y and outputs p (n, n_outputs); y is one-hot for classes."""
     if loss.endswith("log_loss"):
         binary = loss == "binary_log_loss"
         y = _smoothed(y, smoothing, 2 if binary else p.shape[1])
@@ -128,13 +128,13 @@ def row_losses(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0)
 
 
 def loss_value(loss, y, p, sample_weight=None, **params):
-    """Weighted mean over the rows."""
+    """Weighted mean of the loss over the rows."""
     return np.average(row_losses(loss, y, p, **params), weights=sample_weight)
 
 
 def loss_slope(loss, y, p, *, delta=1.0, gamma=2.0, quantile=0.5, smoothing=0.0):
-    """Derivative of the sum of the losses by the pre-activations, from outputs p: the textbook's
-    derivative by p, times the Jacobian of the output activation where the loss has one."""
+    """Derivative of the sum of the losses with respect to the pre-activations, from outputs p: the
+    textbook's derivative with respect to p, times the Jacobian of the loss's output activation."""
     if loss.endswith("log_loss"):
         return p - _smoothed(y, smoothing, 2 if loss == "binary_log_loss" else p.shape[1])
     if loss in ("focal", "brier"):
@@ -185,7 +185,7 @@ def threefry(counter, key, rounds=20):
         x[a] = x[a] + x[b]
         x[b] = (x[b] << np.uint32(n) | x[b] >> np.uint32(32 - n)) ^ x[a]
 
-    with np.errstate(over="ignore"):  # of the scalars
+    with np.errstate(over="ignore"):  # scalars warn of overflow
         inject(0)
         for r in range(rounds):
             m, n = THREEFRY[r % 8]
@@ -230,10 +230,10 @@ N_SLOTS = {None: 0, "sgd": 1, "rmsprop": 1, "adagrad": 1, "lion": 1}  # else 2
 
 
 def optimizer_step(optimizer, t, gradient, state, *, rate, epsilon=0, momentum=0, **settings):
-    """Step t of an optimizer on one array, as its paper has it (adam: as scikit-learn).
+    """Step t of an optimizer on one array, as in its paper (adam: as in scikit-learn).
 
-    Returns what is added to the array, the new state, and how far a gradient of one in each step so
-    far would have moved it: the reach of the L1 penalty.
+    Returns the change of the array, the new state, and the distance by which this step would move
+    the array if its gradient had been one in all steps so far: the reach of the L1 penalty.
     """
     if optimizer == "sgd":
         v = momentum * state[0] - rate * gradient
@@ -279,7 +279,7 @@ def optimizer_step(optimizer, t, gradient, state, *, rate, epsilon=0, momentum=0
 
 
 class NaiveNetwork:
-    """In place of fastmlp's Network; `slots` holds flat lists, coefficients first."""
+    """Replaces fastmlp's Network. Each of `slots` is a flat list of arrays, coefficients first."""
 
     def __init__(
         self,
@@ -331,7 +331,7 @@ class NaiveNetwork:
         return [self._copied(slot[:n], slot[n:]) for slot in self.slots]
 
     def _forward(self, X):
-        """Inputs of every layer and the outputs; pre-activations of every layer."""
+        """A list of the inputs of each layer and the outputs; a list of pre-activations."""
         layers, zs = [X], []
         for i, activation in enumerate(self.activations):
             zs.append(layers[-1] @ self.coefs[i] + self.intercepts[i])
@@ -366,7 +366,7 @@ class NaiveNetwork:
         return loss, coef_grads, intercept_grads
 
     def _step(self, gradients, l1, t, *, learning_rate, clip_norm=None, clip_value=None, **more):
-        """Step t; l1: of the penalty's gradient."""
+        """Take step t; l1 is the coefficient of the L1 penalty, divided by the batch's weight."""
         norm = np.sqrt(sum((g.astype(float) ** 2).sum() for g in gradients))
         if clip_norm is not None:
             gradients = [g * min(1, clip_norm / (norm + 1e-6)) for g in gradients]

@@ -1,4 +1,4 @@
-"""Small networks, with the data they are tested on: one for every kind of target."""
+"""Small networks and the data that they are tested on: one for each kind of target."""
 
 import itertools
 
@@ -18,7 +18,7 @@ LOSSES = {
     "poisson x2": "poisson",
 }
 HIDDEN = (7, 4)
-# The deviances are what poisson and gamma become under an output activation other than exp.
+# The deviances replace poisson and gamma if the output activation is not exp.
 FUSED = [loss for loss in _core.LOSSES if not loss.endswith("_deviance")]
 
 

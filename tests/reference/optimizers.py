@@ -1,7 +1,7 @@
-"""Twenty steps of every optimizer by PyTorch: the figures of data/optimizers.npy.
+"""The weights after twenty steps of every optimizer by PyTorch, kept in data/optimizers.npy.
 
-`python tests/reference/optimizers.py` writes them. test_optimizers.py holds the estimators
-to the file, and the file to PyTorch where that is installed.
+`python tests/reference/optimizers.py` writes the file. test_optimizers.py compares the estimators
+with the file, and the file with PyTorch if that is installed.
 """
 
 from pathlib import Path
@@ -10,8 +10,8 @@ import numpy as np
 
 FILE = Path(__file__).parent / "data" / "optimizers.npy"
 HIDDEN, N_CLASSES, N_SAMPLES, BATCH_SIZE, N_STEPS, ALPHA = 5, 3, 60, 15, 20, 0.3
-RATES = {"adagrad": 0.1, "lion": 0.01, "rprop": 0.01}  # of the others 0.03
-OPTIMIZERS = {  # name -> (PyTorch's class or ours below, its settings, ours)
+RATES = {"adagrad": 0.1, "lion": 0.01, "rprop": 0.01}  # others: 0.03
+OPTIMIZERS = {  # name -> (class in PyTorch or below, its settings, our parameters)
     "sgd": ("SGD", {}, {"momentum": 0.0, "nesterovs_momentum": False}),
     "sgd momentum": ("SGD", {"momentum": 0.9}, {"nesterovs_momentum": False}),
     "sgd nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}, {}),
@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 def cases():
-    """(optimizer, variant) of all that there are; rprop has no schedules."""
+    """All pairs (optimizer, variant); rprop has no schedules."""
     for name in OPTIMIZERS:
         for variant in VARIANTS:
             if name != "rprop" or variant not in ("cosine", "warmup"):
@@ -44,7 +44,7 @@ def cases():
 
 
 def data():
-    """X (n_samples, 4), y, and the first weights of 4 - HIDDEN - N_CLASSES units."""
+    """X (n_samples, 4), y, and the initial weights of a network of 4, HIDDEN, N_CLASSES units."""
     rng = np.random.RandomState(0)
     X = rng.standard_normal((N_SAMPLES, 4))
     y = (X @ rng.standard_normal((4, N_CLASSES))).argmax(axis=1)
@@ -100,7 +100,7 @@ def steps_of_torch(name, variant):
     """The weights after N_STEPS steps, all in one vector: coefficients first."""
     import torch
 
-    torch.set_default_dtype(torch.float64)  # nadam keeps a product of scalars in it
+    torch.set_default_dtype(torch.float64)  # nadam keeps a product of scalars in this type
     X, y, coefs, intercepts = data()
     weights = [torch.tensor(w, requires_grad=True) for w in coefs]
     biases = [torch.tensor(b, requires_grad=True) for b in intercepts]

@@ -49,7 +49,7 @@ class Kernels:
         return array
 
     def panels(self, matrix, spare_rows=0):
-        """matrix (rows, columns) as (panels, rows + spare_rows, V), the rest NaN-free zero."""
+        """matrix (rows, columns) as (panels, rows + spare_rows, V), with zeros elsewhere."""
         rows, columns = matrix.shape
         out = self.zeros(-(-columns // self.lanes), rows + spare_rows, self.lanes)
         for j in range(columns):

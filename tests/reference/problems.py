@@ -1,5 +1,5 @@
-"""Small data sets, one for every kind of target, and the pairs of estimators
-(ours, scikit-learn's) that the tests hold against each other."""
+"""Small data sets, one for each kind of target, and the pairs of estimators
+(ours, scikit-learn's) that the tests compare with each other."""
 
 import numpy as np
 import sklearn.neural_network
@@ -19,14 +19,14 @@ KINDS = {
     "poisson x2": ("MLPRegressor", {"loss": "poisson"}),
 }
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-OUT_ACTIVATIONS = (*_core.ACTIVATIONS, "exp")  # of a regressor
+OUT_ACTIVATIONS = (*_core.ACTIVATIONS, "exp")  # allowed in a regressor
 CONTAINERS = {
     "dense": np.asarray,
     "csr": sparse.csr_array,
     "csc": sparse.csc_array,
 }
 
-# what layers do beside their product
+# operations of layers besides their product
 LAYER_FEATURES = {
     "dropout": {"dropout": (0.2, 0.3), "input_dropout": 0.1},
     "batch": {"normalization": "batch"},
@@ -76,7 +76,7 @@ def theirs(kind, **params):
 
 
 def outputs(model, X):
-    """What the model predicts, continuous: probabilities or values."""
+    """The continuous predictions of the model: probabilities or values."""
     return getattr(model, "predict_proba", model.predict)(X)
 
 

@@ -1,14 +1,14 @@
-"""float64 runs beside scikit-learn's from the same random_state.
+"""float64 fits compared with scikit-learn's from the same random_state.
 
 `python -m reference.trajectories`, run in tests/, prints the largest relative difference of every
-combination; test_trajectory.py holds the same numbers to the tolerance.
+combination; test_trajectory.py compares the same numbers with the tolerance.
 
-Relative means norm-wise, per array: max |a - b| / max |b|, b being
+The relative difference of two arrays is max |a - b| / max |b|, where b is
 scikit-learn's. Integers, lengths and labels must be equal.
 
 L-BFGS runs are short: its curvature estimates divide small differences, so
-rounding grows with every iteration. Measured between two runs of scikit-learn
-itself, X scaled by 1 + 1e-15 in one of them, over the combinations below:
+rounding errors grow with every iteration. Two runs of scikit-learn itself, with
+X scaled by 1 + 1e-15 in one of them, differ over the combinations below by
 5e-12 after 8 iterations, 4e-9 after 20, 5e-7 after 40.
 """
 
@@ -51,7 +51,7 @@ SOLVERS = {
     }.items()
 }
 HIDDEN = ((7,), (17, 5), ())
-BATCH_SIZES = ("auto", 16, 13, 1000)  # none divides the 61 rows; the last is clipped
+BATCH_SIZES = ("auto", 16, 13, 1000)  # no number divides the 61 rows; the last is clipped
 NUMBERS = (
     "coefs_",
     "intercepts_",
@@ -65,7 +65,7 @@ EXACT = ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_")
 
 
 def relative_difference(a, b):
-    """max |a - b| / max |b| of two arrays; inf where they cannot be compared."""
+    """max |a - b| / max |b| of two arrays; inf if they cannot be compared."""
     if a is None or b is None:
         return 0.0 if a is b else np.inf
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
@@ -98,9 +98,9 @@ def differences(a, b, X):
 def turns(solver, kind):
     """(container, weighted, shuffle, early_stopping, activation, hidden, batch_size), 24 in a cell.
 
-    Input, weights, shuffling and early stopping are crossed in full, for L-BFGS input, weights and
-    activations. The others go round so that any two values of two columns meet in every cell, and
-    any three values of three columns in one of a solver's cells.
+    All combinations of input, weights, shuffling and early stopping occur; for L-BFGS, those of
+    input, weights and activation. The other values rotate, so that every pair of values of two
+    columns occurs in each cell, and every triple of three columns in one of a solver's cells.
     """
     both, k = (False, True), list(KINDS).index(kind)
     if solver == "lbfgs":
@@ -132,7 +132,7 @@ def combinations(solver, kind):
                 "early_stopping": early_stopping,
                 "batch_size": batch_size,
                 "validation_fraction": 0.2,
-                # one epoch in two that gains less than this counts as none
+                # about every other epoch improves by less than this
                 "tol": 0.01,
                 "n_iter_no_change": 1,
             }

@@ -1,10 +1,10 @@
-"""The ways in which a batch is worked through, and a network large enough to have them all."""
+"""The ways in which a batch is processed, and a network that is large enough for all of them."""
 
 import itertools
 
 import numpy as np
 
-# the limits in _network/network.py that bring each about, for the network below and batches of 150
+# the limits in _network/plan.py that select each way, for the network below and batches of 150
 WAYS = {
     "shares": {},
     "shares in chunks": {"PARTIAL_MICRO_BATCH": 64},
