@@ -214,6 +214,7 @@ class _BaseMLP(Predictor):
             if scorer is not None:
                 scorer()  # a scorer that cannot work here fails before training
             history = History(record.history, validation, monitor)
+            record.history = history.measures
         return Task(settings, record, network, dataset, order, parameters, batch_size, history)
 
     def _fit(self, X, y, sample_weight, incremental=False, **given):
@@ -389,8 +390,8 @@ class _BaseMLP(Predictor):
     def _read_record(self):
         """The record of earlier calls, or a new one."""
         held = vars(self)
-        found = {name: held[attribute] for name, attribute in _RECORD.items() if attribute in held}
-        found.setdefault("history", {"loss": []})
+        found = {name: held.get(attribute) for name, attribute in _RECORD.items()}
+        found = {name: value for name, value in found.items() if value is not None}
         return TrainingRecord(**found)
 
     def _write_record(self, record):

@@ -264,7 +264,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         labels = _plain_classes(y)
         if labels is None:
             labels = unique_labels(y)
-        if self.warm_start and set(labels) != set(self.classes_):
+        if self.warm_start and not incremental and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous"
                 f" call to fit. Previously got {self.classes_}, `y` has {labels}"

@@ -85,10 +85,12 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
           of `learning_rate_init`, as an array of the same shape or as a single
           number; for example ``lambda t: np.where(t < 0.9, 1, 0.1)``.
 
-        With one of these other schedules, training that reaches `max_iter` does
-        not issue a ConvergenceWarning. Across calls of `partial_fit`, t keeps
-        growing, up to 1. Not available with 'lbfgs' or 'rprop', except for the
-        first three schedules.
+        One of these other schedules is meant to be run to its end: training
+        ends after `max_iter` epochs, whatever `n_iter_no_change` is, and issues
+        no ConvergenceWarning. `early_stopping` then selects the best epoch.
+        Across calls of `partial_fit`, t keeps growing, up to 1; a later call
+        warns that the schedule has ended. Not available with 'lbfgs' or
+        'rprop', except for the first three schedules.
 
     learning_rate_init : float, default=0.001
         Initial learning rate. Not used by 'lbfgs'.
@@ -122,7 +124,7 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous call instead of
-        new ones.
+        new ones. docs/training.md has a table of what else it continues.
 
     momentum : float, default=0.9
         Fraction of the last update that is added to the next one, in [0, 1].
@@ -160,7 +162,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     n_iter_no_change : int or np.inf, default=10
         Number of consecutive epochs without an improvement by `tol` that are
-        tolerated before training stops. Not used by 'lbfgs'.
+        tolerated before training stops. Not used by 'lbfgs', nor if
+        `learning_rate` is a schedule with an end.
 
     max_fun : int, default=15000
         Maximum number of evaluations of the loss by 'lbfgs'.
@@ -435,7 +438,8 @@ loss_ : float
         Number of the best epoch, counted from 1 over all entries of
         `history_`: the epoch with the greatest validation score if there is a
         validation set, otherwise the one with the smallest loss (with 'lbfgs',
-        the last iteration). 0 if no epoch was better than the start.
+        the last iteration). A warm start leaves it as it was if none of its
+        epochs is better. 0 if no epoch was better than the start.
 
     history_ : dict of list
         Measures taken after each epoch (with 'lbfgs', after each iteration):
@@ -462,7 +466,9 @@ loss_ : float
     best_validation_score_ : float or None
         Greatest value in `validation_scores_`; with `early_stopping`, the score
         of the weights that were kept, unless `restore_best_weights` is False.
-        None without a validation set. Not set by 'lbfgs'.
+        After a warm start on another validation set, the greatest score on that
+        set, of the starting weights or of an epoch. None without a validation
+        set. Not set by 'lbfgs'.
 
     t_ : int
         Number of training samples seen in all epochs, including those of

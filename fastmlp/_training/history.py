@@ -13,15 +13,22 @@ class History:
 
     Parameters
     ----------
-    measures : dict of str to list
-        Measures of earlier calls, at least "loss"; updated in place.
+    measures : dict of str to list, or None
+        Measures of earlier calls; updated in place. Where a user has changed them such that their
+        lengths differ, NaN fills the earliest epochs.
     validation : Validation or None
     monitor : Monitor or None
     """
 
     def __init__(self, measures, validation=None, monitor=None):
-        self.measures, self.validation, self.monitor = measures, validation, monitor
+        self.measures = {} if measures is None else measures
+        self.validation, self.monitor = validation, monitor
         self.last = perf_counter()
+        self.measures.setdefault("loss", [])
+        n_epochs = max(map(len, self.measures.values()))
+        for name, values in self.measures.items():
+            if not isinstance(values, list) or len(values) < n_epochs:
+                self.measures[name] = [np.nan] * (n_epochs - len(values)) + [*values]
 
     @property
     def measures_epochs(self):

@@ -52,13 +52,22 @@ class TrainingRecord:
     optimizer: object = None
 
 
+def _list(values):
+    """A list of the record: as it is, or made from what the user has put in its place."""
+    return values if isinstance(values, list) else [] if values is None else [*values]
+
+
 class Progress:
     """The stopping rule: count the epochs that did not improve by `tol`.
 
     Improvement is measured on the validation score with `early_stopping`, else on the training
-    loss. The best epoch is that of the greatest validation score if there is one, else that of the
-    smallest loss. Counts and best values are kept in the record, so that warm starts and
-    partial_fit continue from them.
+    loss. The best epoch is the one with the greatest validation score where there is one, else with
+    the smallest loss. Counts and best values are kept in the record, so warm starts and partial_fit
+    continue from them.
+
+    Scores on different validation sets cannot be compared. A warm start therefore first measures
+    the weights that it begins with. If the record does not have their validation loss, the set is
+    another one: the best score is then that of these weights, and the count begins anew.
 
     Parameters
     ----------
@@ -67,35 +76,50 @@ class Progress:
     history : History
     n_samples : int
         Rows of an epoch.
+    network : Network or Ensemble
+        Holds the starting weights.
     """
 
-    def __init__(self, settings, record, history, n_samples):
+    def __init__(self, settings, record, history, n_samples, network):
         self.settings, self.record = settings, record
         self.history, self.n_samples = history, n_samples
         self.validated = history.validation is not None
         self.by_score = self.validated and settings.early_stopping
-        # A record of another measure (or of none, after L-BFGS) cannot be continued.
-        if record.loss_curve is None:
-            record.loss_curve, record.no_improvement_count = [], 0
-        if not self.validated:
+        # The record lacks what was not measured, as after L-BFGS, and what the user has deleted.
+        record.loss_curve = _list(record.loss_curve)
+        record.no_improvement_count = record.no_improvement_count or 0
+        record.best_iteration = record.best_iteration or 0
+        if self.validated:
+            self._resume_scores(network)
+        else:
             record.validation_scores = record.best_validation_score = None
             record.validation_loss_curve = None
-        elif record.validation_scores is None:
-            record.validation_scores, record.validation_loss_curve = [], []
-            record.best_validation_score = -np.inf
-        elif record.scored_by != settings.scoring:
-            record.best_validation_score, record.no_improvement_count = -np.inf, 0
         record.scored_by = settings.scoring
         if self.by_score:
             record.best_loss = None
         elif record.best_loss is None:
             record.best_loss = np.inf
-        if record.best_iteration is None:
-            record.best_iteration = 0
+
+    def _resume_scores(self, network):
+        """Continue from the scores of earlier calls if they were measured on this set."""
+        record = self.record
+        record.validation_scores = _list(record.validation_scores)
+        record.validation_loss_curve = _list(record.validation_loss_curve)
+        if record.best_validation_score is None:
+            record.best_validation_score = -np.inf
+        if record.best_validation_score == -np.inf:
+            return
+        loss, score = self.history.validation.measure(network)
+        if record.scored_by != self.settings.scoring or loss not in record.validation_loss_curve:
+            record.best_validation_score = -np.inf if np.isnan(score) else score
+            if self.by_score:
+                record.no_improvement_count = 0
 
     @property
     def horizon(self):
         """The number of epochs within which there can be no plateau."""
+        if self.settings.schedule.has_end:
+            return self.settings.max_iter
         return max(1, self.settings.n_iter_no_change + 1 - self.record.no_improvement_count)
 
     def add(self, outcome, network, learning_rates):
@@ -170,7 +194,8 @@ class Progress:
     @property
     def plateau(self):
         """The message about a plateau, or None if the last improvement is recent enough."""
-        if self.record.no_improvement_count <= self.settings.n_iter_no_change:
+        patient = self.record.no_improvement_count <= self.settings.n_iter_no_change
+        if patient or self.settings.schedule.has_end:
             return None
         measure = "Validation score" if self.by_score else "Training loss"
         return "%s did not improve more than tol=%f for %d consecutive epochs." % (

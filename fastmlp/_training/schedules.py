@@ -52,11 +52,6 @@ class Schedule:
         """Whether the rate depends on the share of the training that is done."""
         return self.has_end or self.warmup > 0
 
-    @property
-    def rising_share(self):
-        """The share of the training in which the rate still rises: no plateau is detected there."""
-        return max(self.warmup, PEAK if self.learning_rate == "one_cycle" else 0)
-
     def factors(self, t):
         """What the learning rate is multiplied by.
 

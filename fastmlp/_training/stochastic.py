@@ -49,11 +49,12 @@ class _StochasticTraining:
         else:
             self.optimizer = OptimizerState(settings)
         self.optimizer.load_into(network, settings, task.parameters)
-        self.progress = Progress(settings, record, task.history, n_samples)
+        self.progress = Progress(settings, record, task.history, n_samples, network)
         restore = settings.restore_best_weights
         self.restore = not incremental and (
             self.progress.by_score if restore == "auto" else restore
         )
+        self.has_best = False  # whether the task's parameters are those of the best epoch
         if self.restore:
             self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
         record.optimizer, record.n_iter = self.optimizer, 0
@@ -85,6 +86,7 @@ class _StochasticTraining:
         """Train until a rule ends it."""
         settings, record, optimizer = self.task.settings, self.task.record, self.optimizer
         order = self.task.order
+        self._warn_of_schedule()
         while record.n_iter < self.max_iter:
             n_epochs = min(self.at_once, self.progress.horizon, self.max_iter - record.n_iter)
             if settings.shuffle:
@@ -94,14 +96,27 @@ class _StochasticTraining:
             self._run_epochs(n_epochs)
             if perf_counter() > self.deadline:
                 break
-            if optimizer.t < settings.schedule.rising_share * optimizer.n_steps:
-                record.no_improvement_count = 0
+            if optimizer.t < settings.warmup * optimizer.n_steps:
+                record.no_improvement_count = 0  # low rates bring no progress, and mean nothing
             if message := self.progress.plateau:
                 if optimizer.on_plateau(settings, message):
                     break
                 record.no_improvement_count = 0
         else:
             self._warn_of_max_iter()
+
+    def _warn_of_schedule(self):
+        """Warn if partial_fit goes on where the schedule has ended."""
+        settings, n_epochs = self.task.settings, self.task.settings.max_iter
+        if self.incremental and settings.schedule.has_end:
+            if self.optimizer.t >= n_epochs * self.n_batches:
+                factor = float(settings.schedule.factors(np.ones(1))[0])
+                warnings.warn(
+                    f"The schedule learning_rate={settings.learning_rate!r} ended after"
+                    f" max_iter={n_epochs} epochs of partial_fit. Later calls train with its last"
+                    f" rate, {factor * settings.learning_rate_init:g}. To train longer, increase"
+                    " max_iter, or set learning_rate='constant'."
+                )
 
     def _run_epochs(self, n_epochs):
         """Train on the first `n_epochs` of `orders`, and record what was done, also if an exception
@@ -129,6 +144,7 @@ class _StochasticTraining:
                 task.network.get_parameters(*self.spare)
                 for arrays, best in zip(task.parameters, self.spare, strict=True):
                     arrays[:], best[:] = best[:], arrays[:]
+                self.has_best = True
             optimizer.end_epoch(settings, task.record.t)
 
     def _warn_of_max_iter(self):
@@ -155,6 +171,6 @@ class _StochasticTraining:
     def hand_over(self):
         """Leave the trained weights in the task's parameters, and the optimizer's state."""
         task = self.task
-        if not self.restore or task.record.best_iteration == 0:
+        if not self.has_best:
             task.network.get_parameters(*task.parameters)
         self.optimizer.keep(task.network, task.parameters)
