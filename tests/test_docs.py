@@ -1,4 +1,4 @@
-"""Examples in docstrings and in the README run as they are printed."""
+"""Examples in docstrings, in the README and in docs/ run as they are printed."""
 
 import doctest
 import importlib
@@ -15,6 +15,7 @@ import sklearn.neural_network
 import fastmlp
 
 README = Path(__file__).parent.parent / "README.md"
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
 MODULES = [
     "fastmlp",
     *(found.name for found in pkgutil.walk_packages(fastmlp.__path__, "fastmlp.")),
@@ -35,28 +36,30 @@ def test_the_estimators_have_examples():
         assert any(test.examples for test in finder.find(cls, cls.__name__))
 
 
-def readme_examples():
-    if not README.exists():
+def examples(page):
+    if not page.exists():
         return []
-    return re.findall(r"```(?:python|pycon)\n(.*?)```", README.read_text(), re.S)
+    return re.findall(r"```(?:python|pycon)\n(.*?)```", page.read_text(), re.S)
 
 
 @pytest.mark.skipif(not README.exists(), reason="needs the README beside the tests")
 def test_readme_has_examples():
-    assert readme_examples()
+    assert examples(README)
 
 
-@pytest.mark.parametrize("number", range(len(readme_examples())))
-def test_readme_examples(number, tmp_path):
-    text, before = readme_examples()[number], os.getcwd()
+@pytest.mark.parametrize(
+    "page, number", [(page, n) for page in PAGES for n in range(len(examples(page)))]
+)
+def test_examples_of_pages(page, number, tmp_path):
+    text, before = examples(page)[number], os.getcwd()
     os.chdir(tmp_path)  # an example may write a file
     try:
         if ">>>" in text:
             parser, runner = doctest.DocTestParser(), doctest.DocTestRunner(optionflags=FLAGS)
-            test = parser.get_doctest(text, {}, f"README example {number}", "README.md", 0)
+            test = parser.get_doctest(text, {}, f"{page.name} example {number}", page.name, 0)
             assert runner.run(test).failed == 0
         else:
-            exec(compile(text, f"README example {number}", "exec"), {})
+            exec(compile(text, f"{page.name} example {number}", "exec"), {})
     finally:
         os.chdir(before)
 

@@ -20,7 +20,7 @@ FLOORS = [
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
     "_training.schedules",
     *("_network.ensemble", "_network.network", "_network.layer", "_network.threads"),
-    *("_network.initialization", "_network.plan", "_network.architecture"),
+    *("_network.conversion", "_network.initialization", "_network.plan", "_network.architecture"),
     *("_core", "csrc"),
 ]
 CORE = [

@@ -312,8 +312,8 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
     cdef Run run = network[0]
     cdef char *memory
     if <size_t>dataset.n_features != network.layers[0].fan_in:
-        raise ValueError(f"X has {dataset.n_features} features, but the network expects "
-                         f"{network.layers[0].fan_in}")
+        raise ValueError(f"X has {dataset.n_features} features, but the network is expecting "
+                         f"{network.layers[0].fan_in} features as input.")
     run.order = NULL
     run.row_losses = NULL if losses is None else <double *>address(losses)
     if order is not None:

@@ -169,21 +169,22 @@ class _BaseMLP(Predictor):
             settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
             check_together(self, settings.schedule)
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-            given = X
+            given, held = X, None if fresh else self._fitted()
+            if fresh:
+                self._forget_network()
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
-            dtype, labels = self._computing_dtype(X, fresh), y
+            dtype, labels = self._computing_dtype(X, held), y
             loss_settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
             sample_weight = self._weigh_classes(y, sample_weight)
             architecture, last_activation = self._new_architecture(
-                X.shape[1], n_outputs, loss_settings, dtype
+                X.shape[1], n_outputs, loss_settings, dtype, held
             )
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 parameters = self._draw_parameters(architecture, last_activation)
-                self._forget_training()
             else:
-                parameters = self._copy_parameters(architecture)
+                parameters = self._copy_parameters(architecture, held)
             record = self._read_record()
 
             dataset = Dataset(X, y, sample_weight)
@@ -234,10 +235,14 @@ class _BaseMLP(Predictor):
             )
         return self
 
-    def _new_architecture(self, n_features, n_outputs, loss_settings, dtype):
-        """The Architecture that the parameters describe, and the activation that sets the bounds
-        of the output layer's initial weights."""
-        units = [n_features, *self._hidden_units(), n_outputs]
+    def _new_architecture(self, n_features, n_outputs, loss_settings, dtype, held):
+        """The Architecture that the parameters describe, with the hidden layers of the weights
+        `held`, if there are any; and the activation that sets the bounds of the output layer's
+        initial weights."""
+        hidden = self._hidden_units()
+        if held is not None:
+            hidden = self._held_units(held, hidden)
+        units = [n_features, *hidden, n_outputs]
         *activations, last_activation = self._activations(len(units) - 1)
         architecture = Architecture(
             units=units,
@@ -330,33 +335,42 @@ class _BaseMLP(Predictor):
             raise ValueError("hidden_layer_sizes must be > 0, got %s." % sizes)
         return sizes
 
-    def _computing_dtype(self, X, fresh):
+    def _held_units(self, held, asked):
+        """Widths of the hidden layers of the current weights. Warns if others are asked for."""
+        hidden = [*held[0].architecture.units[1:-1]]
+        if hidden != asked:
+            warnings.warn(
+                f"The hidden layers of coefs_ have {hidden} units. Training continues with these,"
+                f" although hidden_layer_sizes={self.hidden_layer_sizes!r}. To train other layers,"
+                " call fit with warm_start=False."
+            )
+        return hidden
+
+    def _computing_dtype(self, X, held):
         if self.dtype != "auto":
             return np.dtype(self.dtype)
-        if not fresh:
-            return self._fitted()[0].architecture.dtype
+        if held is not None:
+            return held[0].architecture.dtype
         return np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
 
-    def _copy_parameters(self, architecture):
+    def _copy_parameters(self, architecture, held):
         """Copies of the current weights, from which training of this architecture continues."""
-        fitted = self._fitted()
-        found = fitted[0].architecture
+        found = held[0].architecture
         if found.normalization != self.normalization:
             raise ValueError(
                 f"The fitted network has normalization={found.normalization!r}, which neither"
                 f" warm_start nor partial_fit can change to {self.normalization!r}."
             )
-        if len(fitted) != self.n_estimators:
+        if len(held) != self.n_estimators:
             raise ValueError(
-                f"The fitted ensemble has {len(fitted)} networks, but"
+                f"The fitted ensemble has {len(held)} networks, but"
                 f" n_estimators={self.n_estimators}. Neither warm_start nor partial_fit can change"
                 " their number."
             )
         if found.units != architecture.units:
             raise ValueError(
-                f"The fitted network has layers of {[*found.units]} units, but the parameters and"
-                f" data ask for {[*architecture.units]}. Neither warm_start nor partial_fit can"
-                " change the layers."
+                f"coefs_ and intercepts_ have {found.units[-1]} outputs, but y asks for"
+                f" {architecture.units[-1]}, which neither warm_start nor partial_fit can change."
             )
         return tuple(
             [np.array(a, dtype=architecture.dtype, order="C") for a in arrays]
@@ -381,8 +395,9 @@ class _BaseMLP(Predictor):
         finally:
             self._set_parameters(kept)
 
-    def _forget_training(self):
-        """Drop the record of earlier calls, which another solver may have left."""
+    def _forget_network(self):
+        """Drop what earlier calls, perhaps with another solver, have left besides the weights."""
+        vars(self).pop("out_activation_", None)
         for attribute in _RECORD.values():
             vars(self).pop(attribute, None)
         self.n_iter_ = self.t_ = 0

@@ -56,15 +56,21 @@ def _is_incremental(estimator):
     return _is_stochastic(estimator)
 
 
+PROBABILITIES = ("logistic", "softmax")  # the output activations that give them
+
+
 def _gives_decisions(estimator):
     """Whether the outputs are decision values: as fitted or, before a fit, by `loss`."""
     fitted = getattr(estimator, "out_activation_", None)
-    return estimator.loss == "hinge" if fitted is None else fitted == "identity"
+    return estimator.loss == "hinge" if fitted is None else fitted not in PROBABILITIES
 
 
 def _has_probabilities(estimator):
     if _gives_decisions(estimator):
-        raise AttributeError("probability estimates are not available for loss='hinge'")
+        raise AttributeError(
+            "probability estimates are not available for loss='hinge', whose outputs are decision"
+            " values; use decision_function, or train with loss='log_loss'."
+        )
     return True
 
 
@@ -257,10 +263,14 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if incremental and _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if not hasattr(self, "classes_") or (fresh and not incremental):
             self._label_binarizer = _fitted_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
             return
+        self.classes_ = np.asarray(self.classes_)
+        if not fresh:
+            self._label_binarizer = self._held_binarizer(y)
         labels = _plain_classes(y)
         if labels is None:
             labels = unique_labels(y)
@@ -274,6 +284,15 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
                 "`y` has classes not in `self.classes_`."
                 f" `self.classes_` has {self.classes_}. 'y' has {labels}."
             )
+
+    def _held_binarizer(self, y):
+        """A LabelBinarizer for the outputs that the current weights have."""
+        if type_of_target(y).startswith("multilabel"):
+            return LabelBinarizer().fit(y)
+        binarizer = LabelBinarizer().fit(self.classes_)
+        binarizer.classes_ = self.classes_
+        binarizer.y_type_ = "binary" if self.n_outputs_ == 1 else "multiclass"
+        return binarizer
 
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the encoded targets and n_outputs. The targets are class numbers (int32) or, if y
@@ -307,7 +326,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError("The object was not fitted with multilabel input.")
         # Without the cast, int64 and uint64 would be compared as floats. It is exact, because every
         # label is a known class.
-        y = np.searchsorted(self.classes_, y.astype(self.classes_.dtype, copy=False))
+        y, order = y.astype(self.classes_.dtype, copy=False), None
+        if (self.classes_[1:] < self.classes_[:-1]).any():  # set by hand
+            order = np.argsort(self.classes_)
+        y = np.searchsorted(self.classes_, y, sorter=order)
+        y = y if order is None else order[y]
         return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
 
     def _strata(self, labels):
@@ -328,7 +351,36 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     @property
     def _threshold(self):
         """An output above it means the second class of a binary y, or a positive label."""
-        return 0.0 if self.out_activation_ == "identity" else 0.5
+        return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
+
+    def _implied_out_activation(self):
+        """The output activation of weights that were put in by hand."""
+        if self.loss == "hinge":
+            return "identity"
+        return "logistic" if self.n_outputs_ == 1 or self._is_multilabel() else "softmax"
+
+    def _is_multilabel(self):
+        """Whether each output is a label. Without a binarizer, because weights were put in by hand,
+        this follows from the outputs: several logistic ones are labels, as in scikit-learn."""
+        try:
+            return self._label_binarizer.y_type_ == "multilabel-indicator"
+        except AttributeError:
+            several = self.n_outputs_ > 1
+            return several and getattr(self, "out_activation_", None) == "logistic"
+
+    def _classes_of(self, output):
+        """The labels of the classes that these outputs tell apart."""
+        n_outputs, classes = output.shape[1], None
+        try:
+            classes = self.classes_
+            if (n_classes := len(classes)) == n_outputs or n_classes == 1 + n_outputs == 2:
+                return classes if type(classes) is np.ndarray else np.asarray(classes)
+        except (AttributeError, TypeError):
+            pass
+        raise ValueError(
+            f"classes_ must have the labels of {max(2, n_outputs)} classes, because coefs_ has"
+            f" {n_outputs} output{'s' if n_outputs > 1 else ''}; got {classes!r}."
+        )
 
     def _validation_score(self, y, output, sample_weight):
         if y.ndim == 1:
@@ -395,12 +447,13 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             the greatest decision value; for two classes and for labels, the
             decision value is compared with 0.
         """
-        output, binarizer = self._forward(X), self._label_binarizer
-        if binarizer.y_type_ == "multiclass":
-            return binarizer.classes_.take(output.argmax(axis=1), mode="clip")
-        if binarizer.y_type_ == "binary":
-            return binarizer.classes_.take(output[:, 0] > self._threshold, mode="clip")
-        return binarizer.inverse_transform(output, threshold=self._threshold)
+        output = self._forward(X)
+        if output.shape[1] == 1:  # "clip" is for y with a single class
+            chosen = output[:, 0] > self._threshold
+            return self._classes_of(output).take(chosen, mode="clip")
+        if self._is_multilabel():
+            return (output > self._threshold).astype(int)
+        return self._classes_of(output).take(output.argmax(axis=1), mode="clip")
 
     @available_if(_has_decision_function)
     def decision_function(self, X):
@@ -455,7 +508,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """
         output = self._forward(X)
         if output.shape[1] == 1:
+            if len(getattr(self, "classes_", "01")) == 1:
+                return np.ones_like(output)
             return np.concatenate([1 - output, output], axis=1)
+        if hasattr(self, "classes_"):
+            self._classes_of(output)  # raises if there is another number of them
         if self.out_activation_ == "logistic":
             # the probability of a label is never exactly 0 or 1
             info = np.finfo(output.dtype)

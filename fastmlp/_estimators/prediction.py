@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
 from .._network.architecture import PARAMETERS, Architecture
+from .._network.conversion import converted, is_uniform, layer_widths
 from .._network.ensemble import members
 from .._network.network import up_to
 from .._network.threads import effective_n_threads
@@ -64,42 +65,47 @@ class Predictor(BaseEstimator):
             )
         return activations
 
-    def _parameter_lists(self):
-        """`coefs_`, `intercepts_`, and the lists of normalization."""
+    def _held_lists(self):
+        """`coefs_`, `intercepts_`, and the lists of normalization, as they are."""
         held = vars(self)
         if PARAMETERS[2] not in held:  # faster than looking up every name
             return self.coefs_, self.intercepts_
         return tuple([held[name] for name in PARAMETERS if name in held])
 
+    def _parameter_lists(self):
+        """The same as arrays of one type, float32 or float64."""
+        lists = self._held_lists()
+        return lists if is_uniform(lists) else converted(lists)
+
     def _fitted(self):
         """The weights of each network, for predictions: a list of Parameters.
 
-        Their architecture follows from the arrays. Users and pickles may have changed these, so a
-        ValueError is raised if they do not fit. Every prediction of a row calls this, so it looks
-        things up once and calls little.
+        Their architecture follows from the arrays, which users and pickles may have changed. Every
+        prediction of a row calls this, so it looks things up once and calls little; what is not as
+        training left it is left to `_adopted`.
         """
         held, normalization = vars(self), None
         if "norm_scales_" in held:
             normalization = "batch" if "norm_means_" in held else "layer"
-        lists = self._parameter_lists() if normalization else (self.coefs_, self.intercepts_)
-        ends = self.n_features_in_, self.n_outputs_
         try:
+            lists = self._held_lists() if normalization else (held["coefs_"], held["intercepts_"])
             coefs = lists[0]
             first = coefs[0]
             if single := first.ndim == 2:
                 units = layer_units(coefs, lists[1])
             else:
                 units = (first.shape[-2], *[coef.shape[-1] for coef in coefs])
-            fits = (units[0], units[-1]) == ends and len(units) == len(coefs) + 1
-            dtype = first.dtype
-        except (AttributeError, TypeError, ValueError, IndexError):
+            fits = units[0] == held["n_features_in_"] and units[-1] == held["n_outputs_"]
+            fits = fits and len(units) == len(coefs) + 1 == held["n_layers_"]
+            dtype, out_activation = first.dtype, held["out_activation_"]
+        except (AttributeError, TypeError, ValueError, LookupError):
             fits = False
         if fits:
             activation = self.activation
             if not isinstance(activation, str) or activation not in ACTIVATIONS:
                 activation = tuple(self._activations(len(coefs))[:-1])
             architecture = _fitted_architecture(
-                units, activation, self.out_activation_, normalization, self.residual, dtype
+                units, activation, out_activation, normalization, self.residual, dtype
             )
             fits = architecture is not None
         if fits:
@@ -110,11 +116,37 @@ class Predictor(BaseEstimator):
                     return networks
             except (TypeError, ValueError, IndexError):
                 pass
-        raise ValueError(
-            "coefs_ and intercepts_ must be lists of arrays, all float32 or all float64, of"
-            " shapes (fan_in, fan_out) and (fan_out,), with another first axis in an ensemble,"
-            " that lead from n_features_in_=%s to n_outputs_=%s." % ends
+        return self._adopted(normalization)
+
+    def _adopted(self, normalization):
+        """The same where arrays are of other types or shapes than training left them, or were put
+        into an estimator that was never fitted. Attributes that follow from them are set anew.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not make a network, or if attributes are missing that do not follow
+            from them.
+        """
+        lists = self._parameter_lists()
+        units = layer_widths(lists)
+        activations = self._activations(len(units) - 1)[:-1]
+        if getattr(self, "n_features_in_", None) != units[0]:
+            self.n_features_in_ = units[0]
+            vars(self).pop("feature_names_in_", None)
+        self.n_layers_, self.n_outputs_ = len(units), units[-1]
+        if not hasattr(self, "out_activation_"):
+            self.out_activation_ = self._implied_out_activation()
+        architecture = _fitted_architecture(
+            units,
+            tuple(activations),
+            self.out_activation_,
+            normalization,
+            self.residual,
+            lists[0][0].dtype,
         )
+        networks = [lists] if lists[0][0].ndim == 2 else members(lists)
+        return [Parameters(architecture, own) for own in networks]
 
     def _is_plain(self, X):
         """Whether X needs no check except that it is finite; scikit-learn's checks are slow."""
@@ -133,7 +165,8 @@ class Predictor(BaseEstimator):
         `depth`-th hidden layer."""
         plain = self._is_plain(X)
         if not plain:
-            check_is_fitted(self)
+            check_is_fitted(self, "coefs_")
+            self._fitted()  # sets the number of features if that is missing
             X = validate_data(self, X, reset=False, accept_sparse="csr")
             X = float_sparse(X if X.dtype in X_DTYPES else X.astype(np.float64))
         output, finite = self._outputs(Dataset(X), depth)
@@ -188,8 +221,8 @@ class Predictor(BaseEstimator):
         >>> clf.hidden_layer(X, layer=0).shape
         (4, 8)
         """
-        check_is_fitted(self)
-        if self.coefs_[0].ndim > 2:
+        check_is_fitted(self, "coefs_")
+        if len(self._fitted()) > 1:
             raise ValueError("hidden_layer needs a single network; fit with n_estimators=1.")
         n_hidden = len(self.coefs_) - 1
         layer = index(layer)

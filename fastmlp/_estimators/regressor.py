@@ -182,7 +182,16 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     @property
     def _out_activation(self):
-        return super()._out_activation if self.out_activation == "auto" else self.out_activation
+        if self.out_activation != "auto":
+            return self.out_activation
+        # training that continues keeps what the network has
+        held = getattr(self, "out_activation_", None)
+        if held is None or (needs_positive_predictions(self.loss) and held not in POSITIVE):
+            return super()._out_activation
+        return held
+
+    def _implied_out_activation(self):
+        return self._out_activation
 
     def _check_loss(self):
         """The settings of the loss. Raises ValueError if parameters cannot be combined."""

@@ -48,9 +48,16 @@ class OptimizerState:
         self.scheduled = settings.schedule.is_active
 
     @classmethod
-    def resumed(cls, state, settings):
-        """The `state` of earlier calls, or a new one if it is None or of another optimizer."""
+    def resumed(cls, state, settings, parameters):
+        """The `state` of earlier calls, or a new one if it is None, of another optimizer, or not of
+        the shapes of the starting weights `parameters`."""
         if state is None or state.name != settings.solver:
+            return cls(settings)
+        shapes, *others = (
+            [[a.shape for a in arrays] for arrays in lists]
+            for lists in (parameters, *(state.slots or ()))
+        )
+        if any(own != shapes[: len(own)] for own in others):
             return cls(settings)
         if state.learning_rate_init != settings.learning_rate_init:
             # The user has set another rate: use it, and keep the momentum.

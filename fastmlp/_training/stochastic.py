@@ -45,7 +45,7 @@ class _StochasticTraining:
         n_samples = len(task.order)
         self.task, self.random_state, self.incremental = task, random_state, incremental
         if incremental:
-            self.optimizer = OptimizerState.resumed(record.optimizer, settings)
+            self.optimizer = OptimizerState.resumed(record.optimizer, settings, task.parameters)
         else:
             self.optimizer = OptimizerState(settings)
         self.optimizer.load_into(network, settings, task.parameters)

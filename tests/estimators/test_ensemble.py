@@ -335,15 +335,17 @@ def test_what_does_not_fit_is_refused(dtype):
         ([a[:0] for a in coefs], [a[:0] for a in intercepts]),
         ([a[..., None] for a in coefs], intercepts),
         ([coefs[0][:, :5], coefs[1]], intercepts),
-        (coefs, [intercepts[0], intercepts[1].astype(np.float16)]),
-        (coefs, [intercepts[0].tolist(), intercepts[1]]),
         (coefs, None),
         (coefs, [None, None]),
     ]
     for model.coefs_, model.intercepts_ in spoiled:
-        with pytest.raises(ValueError, match="coefs_ and intercepts_ must be"):
+        with pytest.raises(
+            ValueError, match=r"(coefs|intercepts|classes)_.* must |expecting 5 features"
+        ):
             model.predict(X)
-        with pytest.raises(ValueError, match="coefs_ and intercepts_ must be"):
+        with pytest.raises(
+            ValueError, match=r"(coefs|intercepts)_.* (must|outputs)|expecting 5 features"
+        ):
             model.partial_fit(X, y)
 
 

@@ -161,13 +161,9 @@ BREAKS = {
     "flat": lambda c, b: (swap(c, 1, c[1].ravel()), b),
     "three dimensions": lambda c, b: (swap(c, 1, c[1][None]), b),
     "scalar": lambda c, b: (swap(c, 1, c[1][0, 0]), b),
-    "list": lambda c, b: (swap(c, 1, c[1].tolist()), b),
     "None": lambda c, b: (swap(c, 1, None), b),
-    "integers": lambda c, b: (swap(c, 1, c[1].astype(int)), b),
     "complex": lambda c, b: (swap(c, 1, c[1] + 0j), b),
-    "objects": lambda c, b: (swap(c, 1, c[1].astype(object)), b),
     "strings": lambda c, b: (swap(c, 1, c[1].astype(str)), b),
-    "float16": lambda c, b: (swap(c, 1, c[1].astype("f2")), b),
     "empty": lambda c, b: (swap(c, 1, c[1][:0]), b),
     "short intercept": lambda c, b: (c, swap(b, 0, b[0][:-1])),
     "long intercept": lambda c, b: (c, swap(b, 0, np.append(b[0], b[0]))),
@@ -178,6 +174,8 @@ BREAKS = {
         swap(b, 2, np.append(b[2], b[2])),
     ),
 }
+
+OTHER_OUTPUTS = ("other outputs", "a layer less in both")  # a regressor may have any number
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -191,8 +189,9 @@ def test_broken_weights_are_an_error_never_a_crash(kind, name, dtype):
     loaded.__setstate__(state)
     model.coefs_, model.intercepts_ = broken
     for victim in (model, loaded):
-        with pytest.raises(ValueError):
-            outputs(victim, X)
+        if kind == "multiclass" or name not in OTHER_OUTPUTS:
+            with pytest.raises(ValueError):
+                outputs(victim, X)
         with pytest.raises(ValueError):
             victim.partial_fit(X, y)
         with pytest.raises(ValueError):
@@ -227,13 +226,13 @@ def test_a_state_with_one_odd_value_never_crashes(solver, dtype):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_optimizer_state_of_the_wrong_shape_is_an_error(solver, dtype):
-    """A pickle of one network's moments put under another's weights."""
+def test_optimizer_state_of_other_shapes_begins_anew(solver, dtype):
+    """One network's moments under another's weights: weights that were replaced have none."""
     model, X, y = fitted("multiclass", dtype, solver=solver)
     other, _, _ = fitted("multiclass", dtype, solver=solver, hidden_layer_sizes=(9,))
-    model._optimizer = other._optimizer
-    with pytest.raises(ValueError):
-        model.partial_fit(X, y)
+    copy = pickle.loads(pickle.dumps(model))
+    model._optimizer, copy._optimizer = other._optimizer, None
+    assert bits(model.partial_fit(X, y), X) == bits(copy.partial_fit(X, y), X)
 
 
 def test_weights_that_are_not_finite(dtype):

@@ -1,0 +1,105 @@
+"""Weights in the forms that users give them, as arrays that the engine reads."""
+
+import numpy as np
+
+from .architecture import PARAMETERS
+
+
+def is_uniform(lists):
+    """Whether nothing is to be converted: lists or tuples of ndarrays of one type, float32 or
+    float64, with vectors of one axis less than matrices."""
+    first = lists[0][0] if isinstance(lists[0], (list, tuple)) and lists[0] else None
+    if type(first) is not np.ndarray or first.dtype not in (np.float32, np.float64):
+        return False
+    return all(
+        isinstance(own, (list, tuple))
+        and all(
+            type(a) is np.ndarray and a.dtype == first.dtype and a.ndim == first.ndim - (number > 0)
+            for a in own
+        )
+        for number, own in enumerate(lists)
+    )
+
+
+def converted(lists):
+    """The arrays in one floating point type, with vectors of the shapes that a Network takes.
+
+    Parameters
+    ----------
+    lists : sequence of sequences of array-like
+        In the order of PARAMETERS, with numbers of any real type. A vector may be a row of shape
+        (1, fan_out).
+
+    Returns
+    -------
+    tuple of lists of ndarray
+        All float32, if all were float16 or float32; otherwise float64. Arrays that fit are not
+        copied.
+
+    Raises
+    ------
+    ValueError
+        If an array does not contain real numbers.
+    """
+    arrays = []
+    for name, own in zip(PARAMETERS, lists, strict=False):
+        if not isinstance(own, (list, tuple, np.ndarray)):
+            raise ValueError(f"{name} must be a list of arrays, got {own!r:.100}.")
+        arrays.append([_array(a, f"{name}[{i}]") for i, a in enumerate(own)])
+    narrow = all(a.dtype in (np.float16, np.float32) for own in arrays for a in own)
+    dtype = np.float32 if narrow else np.float64
+    vector_ndim = max((a.ndim for a in arrays[0]), default=2) - 1
+    for own in arrays[1:]:
+        for i, a in enumerate(own):
+            if a.ndim == vector_ndim + 1 > 1 and a.shape[-2] == 1:
+                own[i] = a.reshape(*a.shape[:-2], a.shape[-1])
+    return tuple([a.astype(dtype, copy=False) for a in own] for own in arrays)
+
+
+def _array(values, name):
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0, dtype="O")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got {values!r:.100}.")
+    return array
+
+
+def layer_widths(lists):
+    """Widths of all layers: (n_features, *hidden, n_outputs).
+
+    Parameters
+    ----------
+    lists : sequence of lists of ndarray
+        As `converted` returns them; in an ensemble with a first axis more.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not make a network: says which one does not fit, and why.
+    """
+    coefs = lists[0]
+    if not coefs:
+        raise ValueError("coefs_ must have an array for each layer; it is empty.")
+    counts = [len(coefs), *[len(coefs) - 1] * (len(lists) - 2)]
+    for name, own, count in zip(PARAMETERS[1:], lists[1:], counts, strict=False):
+        if len(own) != count:
+            raise ValueError(
+                f"coefs_ has {len(coefs)} arrays, so {name} must have {count}; it has {len(own)}."
+            )
+    leading = coefs[0].shape[:-2]
+    for i, coef in enumerate(coefs):
+        fan_in = coefs[i - 1].shape[-1] if i else coef.shape[-2] if coef.ndim > 1 else "n_features"
+        if coef.ndim not in (2, 3) or coef.shape[:-1] != (*leading, fan_in) or 0 in coef.shape:
+            raise ValueError(
+                f"coefs_[{i}] must have the shape {(*leading, fan_in, 'fan_out')}, got"
+                f" {coef.shape}."
+            )
+    for name, own in zip(PARAMETERS[1:], lists[1:], strict=False):
+        for i, vector in enumerate(own):
+            if vector.shape != (expected := (*leading, coefs[i].shape[-1])):
+                raise ValueError(f"{name}[{i}] must have the shape {expected}, got {vector.shape}.")
+    return (coefs[0].shape[-2], *[coef.shape[-1] for coef in coefs])
