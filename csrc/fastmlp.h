@@ -24,17 +24,24 @@
 /* The lists. Each makes an enum, the entries of the kernel table, the names that Python accepts,
  * the parameters of tests and the rows of benches. A list calls X(c, name, ...) for each entry,
  * with the caller's c. */
+/* X(c, activation, low, high, positive): the bounds of its outputs (infinite too where a bound is
+ * not looked at, as below elu's); whether losses of positive predictions take it. */
 #define FASTMLP_ACTIVATIONS(X, c)                                                                  \
-    X(c, identity)                                                                                 \
-    X(c, logistic)                                                                                 \
-    X(c, tanh)                                                                                     \
-    X(c, relu)                                                                                     \
-    X(c, leaky_relu)                                                                               \
-    X(c, elu)                                                                                      \
-    X(c, selu)                                                                                     \
-    X(c, gelu) X(c, silu) X(c, mish) X(c, softplus) X(c, softsign) X(c, hard_tanh)
-#define FASTMLP_ELEMENTWISE_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp)
-#define FASTMLP_OUTPUTS(X, c) FASTMLP_ELEMENTWISE_OUTPUTS(X, c) X(c, softmax)
+    X(c, identity, -INFINITY, INFINITY, 0)                                                         \
+    X(c, logistic, 0, 1, 1)                                                                        \
+    X(c, tanh, -1, 1, 0)                                                                           \
+    X(c, relu, 0, INFINITY, 0)                                                                     \
+    X(c, leaky_relu, -INFINITY, INFINITY, 0)                                                       \
+    X(c, elu, -INFINITY, INFINITY, 0)                                                              \
+    X(c, selu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, gelu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, silu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, mish, -INFINITY, INFINITY, 0)                                                             \
+    X(c, softplus, 0, INFINITY, 1)                                                                 \
+    X(c, softsign, -1, 1, 0)                                                                       \
+    X(c, hard_tanh, -1, 1, 0)
+#define FASTMLP_ELEMENTWISE_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp, 0, INFINITY, 1)
+#define FASTMLP_OUTPUTS(X, c) FASTMLP_ELEMENTWISE_OUTPUTS(X, c) X(c, softmax, 0, 1, 0)
 /* X(c, loss, output activation that the loss's kernel applies, its targets). A loss of reals takes
  * other output activations too, through output_derivative; there the deviances replace poisson and
  * gamma. */

@@ -4,6 +4,8 @@
 
 #include "fastmlp.h"
 
+#include <math.h>
+
 #define FASTMLP_NAME(c, name, ...) #name,
 static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTMLP_NAME, _)};
 static const char *const fastmlp_output_names[] = {FASTMLP_OUTPUTS(FASTMLP_NAME, _)};
@@ -12,6 +14,12 @@ static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP
 static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME, _)};
 static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME, _)};
 
+#define FASTMLP_LOW(c, name, low, high, positive) low,
+static const double fastmlp_output_lows[] = {FASTMLP_OUTPUTS(FASTMLP_LOW, _)};
+#define FASTMLP_HIGH(c, name, low, high, positive) high,
+static const double fastmlp_output_highs[] = {FASTMLP_OUTPUTS(FASTMLP_HIGH, _)};
+#define FASTMLP_POSITIVE(c, name, low, high, positive) positive,
+static const int fastmlp_output_positive[] = {FASTMLP_OUTPUTS(FASTMLP_POSITIVE, _)};
 #define FASTMLP_LOSS_OUTPUT(c, name, output, targets) FASTMLP_OUTPUT_##output,
 static const int fastmlp_loss_outputs[] = {FASTMLP_LOSSES(FASTMLP_LOSS_OUTPUT, _)};
 #define FASTMLP_LOSS_TARGETS(c, name, output, targets) #targets,

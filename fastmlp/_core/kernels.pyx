@@ -25,6 +25,9 @@ cdef extern from "names.h":
     const fastmlp_signature fastmlp_signatures[]
     const char *const fastmlp_activation_names[]
     const char *const fastmlp_output_names[]
+    const double fastmlp_output_lows[]
+    const double fastmlp_output_highs[]
+    const int fastmlp_output_positive[]
     const char *const fastmlp_loss_names[]
     const int fastmlp_loss_outputs[]
     const char *const fastmlp_loss_targets[]
@@ -39,6 +42,10 @@ cdef extern from "names.h":
 ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
 LOSSES = tuple([fastmlp_loss_names[i].decode() for i in range(FASTMLP_N_LOSSES)])
 OUTPUTS = tuple([fastmlp_output_names[i].decode() for i in range(FASTMLP_N_OUTPUTS)])
+RANGES = {
+    name: (fastmlp_output_lows[i], fastmlp_output_highs[i]) for i, name in enumerate(OUTPUTS)
+}
+POSITIVE = tuple(sorted(name for i, name in enumerate(OUTPUTS) if fastmlp_output_positive[i]))
 OUT_ACTIVATIONS = {LOSSES[i]: OUTPUTS[fastmlp_loss_outputs[i]] for i in range(FASTMLP_N_LOSSES)}
 TARGETS = {LOSSES[i]: fastmlp_loss_targets[i].decode() for i in range(FASTMLP_N_LOSSES)}
 OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])

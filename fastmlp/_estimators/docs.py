@@ -1,5 +1,20 @@
 """Text that the docstrings of both estimators share, with the indentation that it has there."""
 
+import textwrap
+
+from .._core import POSITIVE
+
+
+def _listed(names):
+    """'a', 'b' and 'c'"""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _wrapped(sentence):
+    return textwrap.fill(sentence, 72).replace("\n", "\n" + 8 * " ")
+
+
 PARAMETERS = """\
 hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=(100,)
         Number of units of each hidden layer, from the input side to the output
@@ -392,12 +407,12 @@ class_weight : dict, list of dict, 'balanced' or None, default=None
         et al., 2016), in [0, 1). For binary y and for each label of multilabel
         y, it is spread over 0 and 1. Only with 'log_loss'."""
 
-REGRESSOR_PARAMETERS = """\
+REGRESSOR_PARAMETERS = f"""\
 out_activation : str, default='auto'
         Activation of the output layer: one of those listed at `activation`, or
         'exp'. 'auto' means 'exp' for the losses 'poisson' and 'gamma', and
         'identity' otherwise. These two losses need positive predictions, so
-        they allow only 'exp', 'logistic' and 'softplus'."""
+        {_wrapped(f"they allow only {_listed(POSITIVE)}.")}"""
 
 REGRESSOR_LOSS = """\
 loss : str, default='squared_error'

@@ -17,13 +17,6 @@ PARAMETERS = (
 N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: the first so many of PARAMETERS
 N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # those that have gradients
 
-# Activation -> bounds of its outputs, where there are any.
-RANGES = {
-    **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
-    **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
-}
-POSITIVE = ("exp", "logistic", "softplus")  # those whose outputs are never zero or below
-
 
 @dataclass(frozen=True)
 class LossSettings:
