@@ -45,6 +45,7 @@ compile_args = [
     # a kernel's body or its declaration in Cython that differs from csrc/kernel_list.h
     "-Werror=incompatible-pointer-types",
     "-Werror=int-conversion",
+    "-Werror=switch",  # an optimizer that optimizers.c leaves out
     *compile_openmp,
 ]
 headers = sorted(map(str, Path("csrc").glob("*.h")))

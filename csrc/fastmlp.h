@@ -63,14 +63,18 @@
     X(c, binary_brier, logistic, labels)                                                           \
     X(c, hinge, identity, classes)                                                                 \
     X(c, binary_hinge, identity, labels)
-/* X(c, optimizer, arrays of state, whether it has weight decay) */
+/* X(c, optimizer, arrays of state, whether it has weight decay, which of the estimators' parameters
+ * momentum, nesterovs_momentum, beta_1, beta_2, epsilon and l1_ratio it takes) */
 #define FASTMLP_OPTIMIZERS(X, c)                                                                   \
-    X(c, sgd, 1, 0)                                                                                \
-    X(c, adam, 2, 0)                                                                               \
-    X(c, adamw, 2, 1)                                                                              \
-    X(c, nadam, 2, 0)                                                                              \
-    X(c, radam, 2, 0)                                                                              \
-    X(c, rmsprop, 1, 0) X(c, adagrad, 1, 0) X(c, lion, 1, 1) X(c, rprop, 2, 0)
+    X(c, sgd, 1, 0, "momentum nesterovs_momentum l1_ratio")                                        \
+    X(c, adam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                             \
+    X(c, adamw, 2, 1, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, nadam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, radam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, rmsprop, 1, 0, "beta_2 epsilon l1_ratio")                                                 \
+    X(c, adagrad, 1, 0, "epsilon l1_ratio")                                                        \
+    X(c, lion, 1, 1, "beta_1 beta_2")                                                              \
+    X(c, rprop, 2, 0, "")
 /* X(c, NumPy's name, C type) of arrays that samples are read from */
 #define FASTMLP_SOURCES(X, c)                                                                      \
     X(c, float32, float)                                                                           \

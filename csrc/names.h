@@ -24,10 +24,12 @@ static const int fastmlp_output_positive[] = {FASTMLP_OUTPUTS(FASTMLP_POSITIVE, 
 static const int fastmlp_loss_outputs[] = {FASTMLP_LOSSES(FASTMLP_LOSS_OUTPUT, _)};
 #define FASTMLP_LOSS_TARGETS(c, name, output, targets) #targets,
 static const char *const fastmlp_loss_targets[] = {FASTMLP_LOSSES(FASTMLP_LOSS_TARGETS, _)};
-#define FASTMLP_SLOTS(c, name, slots, decays) slots,
+#define FASTMLP_SLOTS(c, name, slots, ...) slots,
 static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SLOTS, _)};
-#define FASTMLP_DECAYS(c, name, slots, decays) decays,
+#define FASTMLP_DECAYS(c, name, slots, decays, settings) decays,
 static const int fastmlp_optimizer_decays[] = {FASTMLP_OPTIMIZERS(FASTMLP_DECAYS, _)};
+#define FASTMLP_SETTINGS(c, name, slots, decays, settings) settings,
+static const char *const fastmlp_optimizer_settings[] = {FASTMLP_OPTIMIZERS(FASTMLP_SETTINGS, _)};
 
 /* The kernels as C text, and where their pointers lie in the table. */
 typedef struct {

@@ -36,6 +36,7 @@ cdef extern from "names.h":
     const char *const fastmlp_isa_names[]
     const int fastmlp_optimizer_slots[]
     const int fastmlp_optimizer_decays[]
+    const char *const fastmlp_optimizer_settings[]
     const char *FASTMLP_COMPILER
 
 
@@ -51,6 +52,9 @@ TARGETS = {LOSSES[i]: fastmlp_loss_targets[i].decode() for i in range(FASTMLP_N_
 OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])
 OPTIMIZER_SLOTS = {OPTIMIZERS[i]: fastmlp_optimizer_slots[i] for i in range(FASTMLP_N_OPTIMIZERS)}
 DECAYING = tuple([name for i, name in enumerate(OPTIMIZERS) if fastmlp_optimizer_decays[i]])
+OPTIMIZER_SETTINGS = {
+    name: fastmlp_optimizer_settings[i].decode().split() for i, name in enumerate(OPTIMIZERS)
+}
 SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
 _ISAS = tuple([fastmlp_isa_names[i].decode() for i in range(FASTMLP_N_ISAS)])
 SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}

@@ -33,7 +33,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     ----------
     {docs.REGRESSOR_LOSS}
 
-    {docs.PARAMETERS.format(own=docs.REGRESSOR_PARAMETERS)}
+    {docs.parameters(docs.REGRESSOR_PARAMETERS)}
 
     Attributes
     ----------
