@@ -75,6 +75,14 @@
     X(c, adagrad, 1, 0, "epsilon l1_ratio")                                                        \
     X(c, lion, 1, 1, "beta_1 beta_2")                                                              \
     X(c, rprop, 2, 0, "")
+/* X(c, normalization, vectors that are trained beside the bias, vectors of running statistics): a
+ * vector has a number for each unit. The first ones stay within a row, and are kernels
+ * (normalize_rows); batch normalization is a pass of its own. */
+#define FASTMLP_ROW_NORMALIZATIONS(X, c) X(c, layer, 2, 0)
+#define FASTMLP_NORMALIZATIONS(X, c)                                                               \
+    FASTMLP_ROW_NORMALIZATIONS(X, c)                                                               \
+    X(c, batch, 2, 2)                                                                              \
+    X(c, none, 0, 0)
 /* X(c, NumPy's name, C type) of arrays that samples are read from */
 #define FASTMLP_SOURCES(X, c)                                                                      \
     X(c, float32, float)                                                                           \
@@ -96,6 +104,10 @@ enum fastmlp_output { FASTMLP_OUTPUTS(FASTMLP_ENUM, FASTMLP_OUTPUT_) FASTMLP_N_O
 #define FASTMLP_N_ELEMENTWISE_OUTPUTS FASTMLP_N_OUTPUTS /* the entries of the others are NULL */
 enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_LOSSES };
 enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_OPTIMIZERS };
+enum fastmlp_normalization {
+    FASTMLP_NORMALIZATIONS(FASTMLP_ENUM, FASTMLP_NORMALIZATION_) FASTMLP_N_NORMALIZATIONS
+};
+#define FASTMLP_N_ROW_NORMALIZATIONS FASTMLP_NORMALIZATION_batch /* the first of the others */
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_SOURCES };
 enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_ISAS };
 

@@ -11,6 +11,7 @@ static const char *const fastmlp_activation_names[] = {FASTMLP_ACTIVATIONS(FASTM
 static const char *const fastmlp_output_names[] = {FASTMLP_OUTPUTS(FASTMLP_NAME, _)};
 static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME, _)};
 static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME, _)};
+static const char *const fastmlp_normalization_names[] = {FASTMLP_NORMALIZATIONS(FASTMLP_NAME, _)};
 static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME, _)};
 static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME, _)};
 
@@ -30,6 +31,10 @@ static const int fastmlp_optimizer_slots[] = {FASTMLP_OPTIMIZERS(FASTMLP_SLOTS, 
 static const int fastmlp_optimizer_decays[] = {FASTMLP_OPTIMIZERS(FASTMLP_DECAYS, _)};
 #define FASTMLP_SETTINGS(c, name, slots, decays, settings) settings,
 static const char *const fastmlp_optimizer_settings[] = {FASTMLP_OPTIMIZERS(FASTMLP_SETTINGS, _)};
+#define FASTMLP_TRAINED(c, name, trained, running) trained,
+static const int fastmlp_normalization_trained[] = {FASTMLP_NORMALIZATIONS(FASTMLP_TRAINED, _)};
+#define FASTMLP_RUNNING(c, name, trained, running) running,
+static const int fastmlp_normalization_running[] = {FASTMLP_NORMALIZATIONS(FASTMLP_RUNNING, _)};
 
 /* The kernels as C text, and where their pointers lie in the table. */
 typedef struct {

@@ -6,6 +6,9 @@ from fastmlp._core.kernels import (
     ACTIVATIONS,
     DECAYING,
     LOSSES,
+    N_LISTS,
+    N_TRAINED,
+    NORMALIZATIONS,
     OPTIMIZER_SETTINGS,
     OPTIMIZER_SLOTS,
     OPTIMIZERS,
@@ -26,13 +29,15 @@ from fastmlp._core.kernels import (
     openmp,
 )
 from fastmlp._core.panels import from_panels, is_narrow, to_panels
-from fastmlp._core.prediction import NORMALIZATIONS, Parameters, layer_units, predict
+from fastmlp._core.prediction import Parameters, layer_units, predict
 
 __all__ = [
     "ACTIVATIONS",
     "DECAYING",
     "LOSSES",
     "NORMALIZATIONS",
+    "N_LISTS",
+    "N_TRAINED",
     "OPTIMIZERS",
     "OPTIMIZER_SETTINGS",
     "OPTIMIZER_SLOTS",

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from .._core import ACTIVATIONS, DECAYING, OPTIMIZER_SETTINGS, OPTIMIZERS
+from .._core import ACTIVATIONS, DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS
 from .._network.initialization import INITIALIZATIONS
 from .._training.monitor import RECORDS
 from .._training.schedules import SCHEDULES
@@ -69,7 +69,7 @@ CONSTRAINTS = {
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "normalization": [StrOptions({"batch", "layer"}), None],
+    "normalization": [StrOptions({*NORMALIZATIONS} - {None}), None],
     "residual": ["boolean"],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_value": [Interval(Real, 0, None, closed="neither"), None],

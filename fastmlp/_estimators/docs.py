@@ -2,7 +2,7 @@
 
 import textwrap
 
-from .._core import DECAYING, OPTIMIZER_SETTINGS, OPTIMIZERS, POSITIVE
+from .._core import DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS, POSITIVE
 
 
 def _listed(names):
@@ -231,7 +231,7 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Dropout rate of the inputs, in [0, 1); as `dropout` in all other
         respects.
 
-    normalization : {{'batch', 'layer'}} or None, default=None
+    normalization : {{{normalizations}}} or None, default=None
         Normalization of each hidden layer's pre-activations, before its
         activation, with a learned scale and shift for each unit (not
         penalized):
@@ -392,7 +392,9 @@ def parameters(own):
         "weight_decay": f"Only for {_listed(DECAYING)}, where None means 0.01. Refused with the"
         " other solvers; use `alpha` there.",
     }
-    return PARAMETERS.format(own=own, **{name: _wrapped(s) for name, s in sentences.items()})
+    sentences = {name: _wrapped(sentence) for name, sentence in sentences.items()}
+    normalizations = ", ".join(sorted(map(repr, {*NORMALIZATIONS} - {None})))
+    return PARAMETERS.format(own=own, normalizations=normalizations, **sentences)
 
 
 CLASSIFIER_PARAMETERS = """\

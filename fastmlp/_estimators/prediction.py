@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
-from .._network.architecture import PARAMETERS, Architecture
+from .._network.architecture import BY_N_LISTS, PARAMETERS, Architecture
 from .._network.ensemble import members
 from .._network.network import up_to
 from .._network.threads import effective_n_threads
@@ -67,7 +67,7 @@ class Predictor(BaseEstimator):
     def _parameter_lists(self):
         """`coefs_`, `intercepts_`, and what normalization has."""
         held = vars(self)
-        if PARAMETERS[2] not in held:  # faster than looking up every name
+        if "norm_scales_" not in held:  # faster than looking up every name
             return self.coefs_, self.intercepts_
         return tuple([held[name] for name in PARAMETERS if name in held])
 
@@ -78,10 +78,11 @@ class Predictor(BaseEstimator):
         ValueError says where they do not fit. Every prediction of a row calls this, so it looks
         things up once and calls little.
         """
-        held, normalization = vars(self), None
-        if "norm_scales_" in held:
-            normalization = "batch" if "norm_means_" in held else "layer"
-        lists = self._parameter_lists() if normalization else (self.coefs_, self.intercepts_)
+        if "norm_scales_" in vars(self):
+            lists = self._parameter_lists()
+            normalization = BY_N_LISTS.get(len(lists))
+        else:
+            lists, normalization = (self.coefs_, self.intercepts_), None
         ends = self.n_features_in_, self.n_outputs_
         try:
             coefs = lists[0]

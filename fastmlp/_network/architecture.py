@@ -6,16 +6,24 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
+from .._core import (
+    ACTIVATIONS,
+    LOSSES,
+    N_LISTS,
+    N_TRAINED,
+    NORMALIZATIONS,
+    OUT_ACTIVATIONS,
+    OUTPUTS,
+    TARGETS,
+)
 
 # Lists of parameters by the names that the estimators give them, in the order in which they are
-# handed around. Normalization has its lists only where a network is normalized.
-PARAMETERS = (
-    *("coefs_", "intercepts_"),
-    *("norm_scales_", "norm_shifts_", "norm_means_", "norm_variances_"),
-)
-N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: the first so many of PARAMETERS
-N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # those that have gradients
+# handed around. A network has the first so many, by its normalization (N_LISTS).
+STARTS = {"norm_scales_": 1.0, "norm_shifts_": 0.0, "norm_means_": 0.0, "norm_variances_": 1.0}
+PARAMETERS = ("coefs_", "intercepts_", *STARTS)
+# The number of its lists says how a fitted network is normalized. A kind with as many lists as
+# another would need a fitted attribute that tells the two apart.
+BY_N_LISTS = {n_lists: normalization for normalization, n_lists in N_LISTS.items()}
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,9 @@ class Architecture:
     loss : str or None, default=None
         One of ``_core.LOSSES``. None where the network only predicts.
     loss_settings : LossSettings
-    normalization : {None, "batch", "layer"}, default=None
-        How the pre-activations of the hidden layers are normalized.
+    normalization : str or None, default=None
+        How the pre-activations of the hidden layers are normalized, one of
+        ``_core.NORMALIZATIONS``.
     residual : bool, default=False
         Whether a hidden layer as wide as the one below it adds its inputs to its outputs.
     dropout : tuple of float, default=()

@@ -13,8 +13,9 @@ from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
 from fastmlp import MLPClassifier, MLPRegressor
-from fastmlp._core import DECAYING, OPTIMIZER_SETTINGS, OPTIMIZERS, Dataset
+from fastmlp._core import DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS, Dataset
 from fastmlp._network import plan
+from fastmlp._network.architecture import PARAMETERS, STARTS
 from reference import optimizers, ways
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
@@ -145,7 +146,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("container", ["dense", "csr"])
-@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
     normalization, container, n_threads, dtype
 ):
@@ -164,11 +165,11 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
         frozen_layers=(1,),
     )
     parameters = [coefs, intercepts]
-    for value in (1, 0, 0, 1):  # scales, shifts, means, variances
+    for value in STARTS.values():
         parameters.append([np.full(fan_out, value, dtype) for fan_out in units[1:-1]])
     parameters = parameters[: len(network.architecture.parameter_shapes)]
     network.set_parameters(*parameters)
-    n_trained = 2 if normalization is None else 4
+    n_trained = network.architecture.n_trained
     gradient = [[np.empty_like(a) for a in arrays] for arrays in parameters[:n_trained]]
     network.loss_and_gradient(dataset, 0.3, gradient)
     norm = np.sqrt(sum((a.astype(float) ** 2).sum() for arrays in gradient for a in arrays))
@@ -187,7 +188,12 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
                 np.testing.assert_array_equal(a, b)
 
 
-AVERAGED = [(None, "ema"), (None, "swa"), ("layer", "ema"), ("layer", "swa"), ("batch", "ema")]
+AVERAGED = [
+    (normalization, average)
+    for normalization in NORMALIZATIONS
+    for average in ("ema", "swa")
+    if (normalization, average) != ("batch", "swa")
+]
 
 
 @pytest.mark.parametrize("normalization, average", AVERAGED)
@@ -201,7 +207,7 @@ def test_networks_of_an_ensemble_are_trained_as_alone(normalization, average, dt
     alone = ours("multiclass", **params | {"n_estimators": 1, "warm_start": True})
     alone.set_params(max_iter=1).fit(X, y)
     together = ours("multiclass", **params | {"warm_start": True}).set_params(max_iter=1).fit(X, y)
-    for name in ("coefs_", "intercepts_", "scales_", "shifts_", "means_", "variances_"):
+    for name in PARAMETERS:
         if hasattr(together, name):
             setattr(alone, name, [a[1].copy() for a in getattr(together, name)])
     for model in (alone, together):
