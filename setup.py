@@ -45,6 +45,7 @@ compile_args = [
     # errors if a kernel's body or Cython declaration differs from csrc/kernel_list.h
     "-Werror=incompatible-pointer-types",
     "-Werror=int-conversion",
+    "-Werror=switch",  # an optimizer that optimizers.c leaves out
     *compile_openmp,
 ]
 headers = sorted(map(str, Path("csrc").glob("*.h")))

@@ -16,19 +16,16 @@ import warnings
 from dataclasses import replace
 
 import machine
+from fastmlp._core import NORMALIZATIONS, OPTIMIZERS
 from workloads import BY_NAME
 
 FEATURES = {  # parameters with the feature, and those of the fit that it is compared with
-    "adamw": ({"solver": "adamw"}, {}),
-    "nadam": ({"solver": "nadam"}, {}),
-    "rmsprop": ({"solver": "rmsprop"}, {}),
-    "lion": ({"solver": "lion"}, {}),
-    "sgd": ({"solver": "sgd"}, {}),
+    # compared with adam; but rprop takes one step where the others take many
+    **{name: ({"solver": name}, {}) for name in OPTIMIZERS if name not in ("adam", "rprop")},
     "gelu, compared with tanh": ({"activation": "gelu"}, {"activation": "tanh"}),
     "dropout": ({"dropout": 0.2}, {}),
     "input_dropout": ({"input_dropout": 0.1}, {}),
-    "batch normalization": ({"normalization": "batch"}, {}),
-    "layer normalization": ({"normalization": "layer"}, {}),
+    **{f"{name} normalization": ({"normalization": name}, {}) for name in NORMALIZATIONS if name},
     "residual": ({"residual": True}, {}),
     "l1_ratio": ({"l1_ratio": 0.5}, {}),
     "max_norm": ({"max_norm": 3.0}, {}),

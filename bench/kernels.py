@@ -199,7 +199,7 @@ class Cases:
             self.made[name].arrays += [setting, *csr_arrays]
 
     def add_normalization(self):
-        """Batch and layer normalization."""
+        """Batch normalization, and those within a row."""
         panels, rows, h, block = self.panels, self.rows, self.h, self.block
         add, reals = self.add, self.reals
         elements = ROWS * WIDTH
@@ -217,12 +217,14 @@ class Cases:
         x = reals(ROWS, WIDTH)
         args = [ROWS, panels, rows, None, 64.0, normal, scale, shift, moments, x, block]
         add("normalize_delta", args, elements=elements, in_place=x)
-        x = reals(ROWS, WIDTH)
-        args = [ROWS, WIDTH, scale, shift, normal, inverse, x, block]
-        add("normalize_rows", args, elements=elements, in_place=x)
-        x = reals(ROWS, WIDTH)
-        args = [ROWS, WIDTH, scale, normal, inverse, x, block]
-        add("normalize_rows_delta", args, elements=elements, in_place=x)
+        trained, sums = reals(2, WIDTH), reals(2, WIDTH)
+        for name in self.table["normalize_rows"]:
+            x = reals(ROWS, WIDTH)
+            args = [ROWS, WIDTH, trained, normal, inverse, x, block]
+            add("normalize_rows", args, name, elements=elements, in_place=x)
+            x = reals(ROWS, WIDTH)
+            args = [ROWS, WIDTH, trained, normal, inverse, x, block, 0, sums]
+            add("normalize_rows_delta", args, name, elements=elements, in_place=x)
 
     def add_losses(self):
         """Losses and output activations."""

@@ -24,17 +24,24 @@
 /* The lists. From each are generated an enum, the entries of the kernel table, the names that
  * Python accepts, the parameters of tests and the rows of benches. A list calls X(c, name, ...) for
  * each entry, with the caller's c. */
+/* X(c, activation, low, high, positive): the bounds of its outputs (infinite too if no check needs
+ * the bound, as below elu's); whether losses of positive predictions take it. */
 #define FASTMLP_ACTIVATIONS(X, c)                                                                  \
-    X(c, identity)                                                                                 \
-    X(c, logistic)                                                                                 \
-    X(c, tanh)                                                                                     \
-    X(c, relu)                                                                                     \
-    X(c, leaky_relu)                                                                               \
-    X(c, elu)                                                                                      \
-    X(c, selu)                                                                                     \
-    X(c, gelu) X(c, silu) X(c, mish) X(c, softplus) X(c, softsign) X(c, hard_tanh)
-#define FASTMLP_ELEMENTWISE_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp)
-#define FASTMLP_OUTPUTS(X, c) FASTMLP_ELEMENTWISE_OUTPUTS(X, c) X(c, softmax)
+    X(c, identity, -INFINITY, INFINITY, 0)                                                         \
+    X(c, logistic, 0, 1, 1)                                                                        \
+    X(c, tanh, -1, 1, 0)                                                                           \
+    X(c, relu, 0, INFINITY, 0)                                                                     \
+    X(c, leaky_relu, -INFINITY, INFINITY, 0)                                                       \
+    X(c, elu, -INFINITY, INFINITY, 0)                                                              \
+    X(c, selu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, gelu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, silu, -INFINITY, INFINITY, 0)                                                             \
+    X(c, mish, -INFINITY, INFINITY, 0)                                                             \
+    X(c, softplus, 0, INFINITY, 1)                                                                 \
+    X(c, softsign, -1, 1, 0)                                                                       \
+    X(c, hard_tanh, -1, 1, 0)
+#define FASTMLP_ELEMENTWISE_OUTPUTS(X, c) FASTMLP_ACTIVATIONS(X, c) X(c, exp, 0, INFINITY, 1)
+#define FASTMLP_OUTPUTS(X, c) FASTMLP_ELEMENTWISE_OUTPUTS(X, c) X(c, softmax, 0, 1, 0)
 /* X(c, loss, output activation that the loss's kernel applies, its targets). A loss of reals takes
  * other output activations too, through output_derivative; there the deviances replace poisson and
  * gamma. */
@@ -56,14 +63,26 @@
     X(c, binary_brier, logistic, labels)                                                           \
     X(c, hinge, identity, classes)                                                                 \
     X(c, binary_hinge, identity, labels)
-/* X(c, optimizer, arrays of state, whether it has weight decay) */
+/* X(c, optimizer, arrays of state, whether it has weight decay, which of the estimators' parameters
+ * momentum, nesterovs_momentum, beta_1, beta_2, epsilon and l1_ratio it takes) */
 #define FASTMLP_OPTIMIZERS(X, c)                                                                   \
-    X(c, sgd, 1, 0)                                                                                \
-    X(c, adam, 2, 0)                                                                               \
-    X(c, adamw, 2, 1)                                                                              \
-    X(c, nadam, 2, 0)                                                                              \
-    X(c, radam, 2, 0)                                                                              \
-    X(c, rmsprop, 1, 0) X(c, adagrad, 1, 0) X(c, lion, 1, 1) X(c, rprop, 2, 0)
+    X(c, sgd, 1, 0, "momentum nesterovs_momentum l1_ratio")                                        \
+    X(c, adam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                             \
+    X(c, adamw, 2, 1, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, nadam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, radam, 2, 0, "beta_1 beta_2 epsilon l1_ratio")                                            \
+    X(c, rmsprop, 1, 0, "beta_2 epsilon l1_ratio")                                                 \
+    X(c, adagrad, 1, 0, "epsilon l1_ratio")                                                        \
+    X(c, lion, 1, 1, "beta_1 beta_2")                                                              \
+    X(c, rprop, 2, 0, "")
+/* X(c, normalization, vectors that are trained beside the bias, vectors of running statistics): a
+ * vector has a number for each unit. The first ones stay within a row, and are kernels
+ * (normalize_rows); batch normalization is a pass of its own. */
+#define FASTMLP_ROW_NORMALIZATIONS(X, c) X(c, layer, 2, 0)
+#define FASTMLP_NORMALIZATIONS(X, c)                                                               \
+    FASTMLP_ROW_NORMALIZATIONS(X, c)                                                               \
+    X(c, batch, 2, 2)                                                                              \
+    X(c, none, 0, 0)
 /* X(c, NumPy's name, C type) of arrays that samples are read from */
 #define FASTMLP_SOURCES(X, c)                                                                      \
     X(c, float32, float)                                                                           \
@@ -85,6 +104,10 @@ enum fastmlp_output { FASTMLP_OUTPUTS(FASTMLP_ENUM, FASTMLP_OUTPUT_) FASTMLP_N_O
 #define FASTMLP_N_ELEMENTWISE_OUTPUTS FASTMLP_N_OUTPUTS /* the entries of the others are NULL */
 enum fastmlp_loss { FASTMLP_LOSSES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_LOSSES };
 enum fastmlp_optimizer { FASTMLP_OPTIMIZERS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_OPTIMIZERS };
+enum fastmlp_normalization {
+    FASTMLP_NORMALIZATIONS(FASTMLP_ENUM, FASTMLP_NORMALIZATION_) FASTMLP_N_NORMALIZATIONS
+};
+#define FASTMLP_N_ROW_NORMALIZATIONS FASTMLP_NORMALIZATION_batch /* the first of the others */
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_SOURCES };
 enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_ISAS };
 

@@ -242,7 +242,7 @@ INLINE real NAME(hard_tanh)(real z, real *derivative) {
     return z > R(1) ? R(1) : z < R(-1) ? R(-1) : z;
 }
 
-#define ACTIVATION(c, name)                                                                        \
+#define ACTIVATION(c, name, ...)                                                                   \
     static void NAME(activation_##name)(size_t count, void *h_) {                                  \
         real *h = h_, unused;                                                                      \
         for (size_t i = 0; i < count; i++)                                                         \

@@ -132,15 +132,16 @@ KERNEL(void, normalize_delta,
         const void *x, const void *variance, const void *scale, const void *sums, void *d,
         size_t panel))
 
-/* Layer normalization: as normalize and normalize_delta, with the mean and the variance of each row
- * over its n units. inverse (m) is 1 / sqrt(variance + 1e-5). x and inverse may be NULL in
- * normalize_rows. */
-KERNEL(void, normalize_rows,
-       (size_t m, size_t n, const void *scale, const void *shift, void *x, void *inverse, void *h,
-        size_t panel))
-KERNEL(void, normalize_rows_delta,
-       (size_t m, size_t n, const void *scale, const void *x, const void *inverse, void *d,
-        size_t panel))
+/* Normalization within each row of n units. trained (n vectors, n panels, V) is what it trains,
+ * scale first. x is h before that is applied, inverse (m) what a row was multiplied by; both may be
+ * NULL. Layer normalization is as normalize, with the mean and the variance of each row. */
+KERNELS(void, normalize_rows, ROW_NORMALIZATIONS,
+        (size_t m, size_t n, const void *trained, void *x, void *inverse, void *h, size_t panel))
+/* Turns d into the derivative with respect to h before normalization, and leaves the gradients of
+ * the trained vectors in sums, as normalization_sums does. */
+KERNELS(void, normalize_rows_delta, ROW_NORMALIZATIONS,
+        (size_t m, size_t n, const void *trained, const void *x, const void *inverse, void *d,
+         size_t panel, int accumulate, void *sums))
 
 /* ------------------------------------------------------------------------- elementwise */
 

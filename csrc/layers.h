@@ -225,11 +225,11 @@ INLINE vec NAME(known_lanes)(vec x, size_t p, size_t n) {
     return x;
 }
 
-static void NAME(normalize_rows)(size_t m, size_t n, const void *scale_, const void *shift_,
-                                 void *x_, void *inverse_, void *h_, size_t panel) {
-    const real *scale = scale_, *shift = shift_;
-    real *h = h_, *x = x_ ? x_ : h_, *inverse = inverse_;
+static void NAME(normalize_rows_layer)(size_t m, size_t n, const void *trained, void *x_,
+                                       void *inverse_, void *h_, size_t panel) {
     const size_t n_panels = (n + V - 1) / V;
+    const real *scale = trained, *shift = scale + n_panels * V;
+    real *h = h_, *x = x_ ? x_ : h_, *inverse = inverse_;
     for (size_t i = 0; i < m; i += MR) {
         const size_t some = m - i < MR ? m - i : MR;
         vec sums[MR], squares[MR];
@@ -259,11 +259,13 @@ static void NAME(normalize_rows)(size_t m, size_t n, const void *scale_, const v
     }
 }
 
-static void NAME(normalize_rows_delta)(size_t m, size_t n, const void *scale_, const void *x_,
-                                       const void *inverse_, void *d_, size_t panel) {
-    const real *scale = scale_, *x = x_, *inverse = inverse_;
-    real *d = d_;
+static void NAME(normalize_rows_delta_layer)(size_t m, size_t n, const void *trained,
+                                             const void *x_, const void *inverse_, void *d_,
+                                             size_t panel, int accumulate, void *sums_of_rows) {
     const size_t n_panels = (n + V - 1) / V;
+    const real *scale = trained, *x = x_, *inverse = inverse_;
+    real *d = d_, *scale_sums = sums_of_rows, *shift_sums = scale_sums + n_panels * V;
+    NAME(normalization_sums)(m, n_panels, d, x, panel, accumulate, scale_sums, shift_sums);
     for (size_t i = 0; i < m; i += MR) {
         const size_t some = m - i < MR ? m - i : MR;
         vec sums[MR], products[MR];

@@ -2,7 +2,7 @@
 
 /* ------------------------------------------------------------------------- output activations */
 
-#define ACTIVATION_OUTPUT(c, name)                                                                 \
+#define ACTIVATION_OUTPUT(c, name, ...)                                                            \
     static void NAME(output_##name)(size_t n, void *z_, size_t ldz) {                              \
         real unused;                                                                               \
         for (size_t o = 0; o < n; o++) {                                                           \

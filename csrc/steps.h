@@ -188,7 +188,7 @@ INLINE double NAME(step_loop)(int optimizer, int decays, int proximal, size_t co
     return (1 - step->l1_ratio) * NAME(sum)(squares) + 2 * step->l1_ratio * NAME(sum)(sizes);
 }
 
-#define STEP(c, name, slots, decays)                                                               \
+#define STEP(c, name, slots, decays, ...)                                                          \
     static double NAME(step_##name)(size_t count, const fastmlp_step *step, int penalized,         \
                                     const void *g, void *w, void *state_1, void *state_2) {        \
         state_2 = slots > 1 ? state_2 : state_1;                                                   \

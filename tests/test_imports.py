@@ -15,7 +15,7 @@ FLOORS = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     *("_estimators.prediction", "_estimators.scoring", "_estimators.constraints"),
-    "_estimators.losses",
+    *("_estimators.losses", "_estimators.docs"),
     *("_training.stochastic", "_training.lbfgs", "_training.settings", "_training.progress"),
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
     "_training.schedules",
@@ -28,7 +28,7 @@ CORE = [
     *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
     "team",
 ]
-ANYWHERE = {"_estimators.docs", "_version"}  # text only: every module may import them
+ANYWHERE = {"_version"}  # text only: every module may import it
 EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a docstring
 # Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {

@@ -6,10 +6,16 @@ from fastmlp._core.kernels import (
     ACTIVATIONS,
     DECAYING,
     LOSSES,
+    N_LISTS,
+    N_TRAINED,
+    NORMALIZATIONS,
+    OPTIMIZER_SETTINGS,
     OPTIMIZER_SLOTS,
     OPTIMIZERS,
     OUT_ACTIVATIONS,
     OUTPUTS,
+    POSITIVE,
+    RANGES,
     SOURCES,
     TARGETS,
     aligned_zeros,
@@ -23,18 +29,23 @@ from fastmlp._core.kernels import (
     openmp,
 )
 from fastmlp._core.panels import from_panels, is_narrow, to_panels
-from fastmlp._core.prediction import NORMALIZATIONS, Parameters, layer_units, predict
+from fastmlp._core.prediction import Parameters, layer_units, predict
 
 __all__ = [
     "ACTIVATIONS",
     "DECAYING",
     "LOSSES",
     "NORMALIZATIONS",
+    "N_LISTS",
+    "N_TRAINED",
     "OPTIMIZERS",
+    "OPTIMIZER_SETTINGS",
     "OPTIMIZER_SLOTS",
     "OUTPUTS",
     "OUT_ACTIVATIONS",
     "PHASES",
+    "POSITIVE",
+    "RANGES",
     "SOURCES",
     "TARGETS",
     "Dataset",

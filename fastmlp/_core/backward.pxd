@@ -1,7 +1,7 @@
 # Backward: deltas carried down through the layers, and to the inputs if requested.
 from fastmlp._core.kernels cimport FASTMLP_no_factor, fastmlp_kernels
 from fastmlp._core.network cimport (
-    DELTA, LAYER_NORMALIZATION, Layer, Run, in_units, least, scale_of,
+    DELTA, Layer, Run, by_row, in_units, least, scale_of,
 )
 from fastmlp._core.team cimport fastmlp_lap
 from libc.stdint cimport intptr_t, uint64_t
@@ -31,24 +31,6 @@ cdef inline void delta_rows(const Run *run, size_t l, size_t at, size_t m) noexc
             if layer.residual:
                 k.add(m * k.lanes, layer.upstream + first, below.upstream + first)
             k.multiply(m * k.lanes, below.upstream + first, below.deltas + first)
-
-
-cdef inline void normalize_deltas(
-    const Run *run, size_t l, size_t at, size_t m, bint add, char *sums, size_t shift_at,
-) noexcept nogil:
-    """Sums the gradients of a normalized layer's scale over m rows in `sums`, and those of its
-    shift shift_at reals later. Carries the deltas through layer normalization, but not through
-    batch normalization, which needs the sums over the whole batch."""
-    cdef const fastmlp_kernels *k = run.kernels
-    cdef Layer *layer = &run.layers[l]
-    cdef size_t here = at * k.lanes * k.real_size
-    k.normalization_sums(
-        m, layer.n_panels, layer.deltas + here, layer.normalized + here, run.stride, add, sums,
-        sums + shift_at * k.real_size)
-    if layer.normalization == LAYER_NORMALIZATION:
-        k.normalize_rows_delta(
-            m, layer.fan_out, scale_of(run, layer), layer.normalized + here,
-            layer.inverse + at * k.real_size, layer.deltas + here, run.stride)
 
 
 cdef inline void input_delta_rows(
@@ -85,23 +67,25 @@ cdef inline void backward_rows(
 ) noexcept nogil:
     """Carries the deltas of m rows from the last layer down to the lowest that needs them.
 
-    The gradients of normalization's scales and shifts are summed on the way: in the partial
-    gradient if there is one, else in the row block's sums.
+    The gradients of what normalization trains are summed on the way: in the partial gradient if
+    there is one, else in the row block's sums.
     """
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer
-    cdef size_t l
+    cdef size_t l, here = at * k.lanes * k.real_size
     cdef char *sums
     for l in range(run.n_layers - 1, run.lowest_delta, -1):
         delta_rows(run, l - 1, at, m)
         layer = &run.layers[l - 1]
-        if layer.normalization == LAYER_NORMALIZATION:
+        if by_row(layer):
             if partial_gradient is not NULL:
                 sums = partial_gradient + k.real_size * (
                     layer.gradient_at + layer.n_panels * layer.panel_rows * k.lanes + layer.n_bias)
             else:
-                sums = layer.row_sums + block * 2 * layer.n_bias * k.real_size
-            normalize_deltas(run, l - 1, at, m, add, sums, layer.n_bias)
+                sums = layer.row_sums + block * (layer.n_vectors - 1) * layer.n_bias * k.real_size
+            k.normalize_rows_delta[layer.normalization](
+                m, layer.fan_out, scale_of(run, layer), layer.normalized + here,
+                layer.inverse + at * k.real_size, layer.deltas + here, run.stride, add, sums)
     if run.input_deltas is not NULL:
         input_delta_rows(run, rows, at, m, number)
     fastmlp_lap(clock, DELTA)

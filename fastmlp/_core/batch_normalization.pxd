@@ -1,5 +1,5 @@
 # Batch normalization: a batch goes through the network layer by layer.
-from fastmlp._core.backward cimport delta_rows, input_delta_rows, normalize_deltas
+from fastmlp._core.backward cimport delta_rows, input_delta_rows
 from fastmlp._core.forward cimport differentiate_rows, finish_rows, gather_rows, multiply_rows
 from fastmlp._core.kernels cimport fastmlp_kernels
 from fastmlp._core.network cimport (
@@ -97,15 +97,17 @@ cdef inline void batch_normalized_backward(Run *run, const RowBlocks *blocks) no
         for block in range(blocks.first, blocks.stop):
             m = rows_of_block(run, blocks, block, &row)
             delta_rows(run, l - 1, row, m)
+            normalized = layer.normalized + row * k.lanes * real
+            deltas = layer.deltas + row * k.lanes * real
             if layer.frozen:  # its statistics do not depend on the batch, so its sums stay zero
-                normalized = layer.normalized + row * k.lanes * real
                 k.normalize_delta(
                     m, layer.n_panels, blocks.order + row, NULL, 1, normalized, layer.variance,
-                    scale_of(run, layer), layer.sums, layer.deltas + row * k.lanes * real,
-                    run.stride)
+                    scale_of(run, layer), layer.sums, deltas, run.stride)
             else:
-                normalize_deltas(
-                    run, l - 1, row, m, False, layer.row_sums + block * size, layer.n_bias)
+                sums = layer.row_sums + block * size
+                k.normalization_sums(
+                    m, layer.n_panels, deltas, normalized, run.stride, False, sums,
+                    sums + layer.n_bias * real)
         fastmlp_lap(blocks.clock, DELTA)
         if layer.frozen:
             continue

@@ -12,11 +12,12 @@ from libc.string cimport memcpy, memset
 
 from fastmlp._core.dataset cimport Dataset, Samples, density, row_numbers
 from fastmlp._core.kernels cimport (
-    address, fastmlp_dropout, fastmlp_kernels, is_double, kernels_of_type,
+    BATCH_NORMALIZATION, NO_NORMALIZATION, address, fastmlp_dropout, fastmlp_kernels, is_double,
+    kernels_of_type,
 )
 from fastmlp._core.network cimport (
-    BATCH_NORMALIZATION, N_CLOCK, NO_NORMALIZATION, ROW_BLOCK, ROW_PADDING, WEIGHT_BLOCK, Block,
-    Layer, Run, WorkRange, columns_bytes, in_units, least, n_vectors,
+    N_CLOCK, ROW_BLOCK, ROW_PADDING, WEIGHT_BLOCK, Block, Layer, Run, WorkRange, columns_bytes,
+    in_units, least,
 )
 from fastmlp._core.pacing cimport Pace, begin_pacing, choose_team, note_slice
 from fastmlp._core.passes cimport penalty_of
@@ -24,9 +25,8 @@ from fastmlp._core.prediction cimport WORK_PER_THREAD, predict_samples, set_form
 from fastmlp._core.teams cimport run_networks, step_team
 
 from fastmlp._core.kernels import (
-    LOSSES, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, TARGETS, aligned_zeros,
+    LOSSES, NORMALIZATIONS, OPTIMIZERS, OUT_ACTIVATIONS, OUTPUTS, TARGETS, aligned_zeros,
 )
-from fastmlp._core.prediction import NORMALIZATIONS
 
 PHASES = ("gather", "forward", "loss", "delta", "gradient", "step", "wait")  # as clocks tell them
 cdef double LONG_STEP = 5e7         # flops of a step: from here on a fit begins with a team
@@ -53,11 +53,11 @@ cdef class Engine:
     Parameters
     ----------
     layers : list of dict
-        For each layer: fan_in, fan_out, narrow, frozen; weights (n_panels, panel_rows, V), followed
-        in memory by bias (n_bias,), or (3 n_bias,) with scale and shift if it is normalized;
-        transposed: weights along fan_in, or None; gradient and averaged_weights: None or an array,
-        and state: a list of arrays, with bias following weights; running_statistics: None, or mean
-        and variance (2 n_bias,) of batch normalization.
+        For each layer: fan_in, fan_out, narrow, frozen; n_vectors: 1 for the bias, and how many
+        vectors normalization trains; weights (n_panels, panel_rows, V), followed in memory by bias
+        (n_vectors n_bias,); transposed: weights along fan_in, or None; gradient and
+        averaged_weights: None or an array, and state: a list of arrays, with bias following
+        weights; running_statistics: None, or mean and variance (2 n_bias,).
     architecture : Architecture
     optimizer : str or None
     capacity : int
@@ -165,9 +165,8 @@ cdef class Engine:
             layer.w_row, layer.w_panel = k.lanes, layer.panel_rows * k.lanes
             if layer.bias != layer.weights + layer.n_panels * layer.w_panel * k.real_size:
                 raise ValueError("a layer's bias must follow its weights in memory")
-            layer.n_bias = described["bias"].size
-            if self.run.normalization != NO_NORMALIZATION and i + 1 < n_layers:
-                layer.n_bias //= 3
+            layer.n_vectors = described["n_vectors"]
+            layer.n_bias = described["bias"].size // layer.n_vectors
             if described["running_statistics"] is not None:
                 layer.mean = address(described["running_statistics"])
                 layer.variance = layer.mean + layer.n_bias * k.real_size
@@ -211,7 +210,7 @@ cdef class Engine:
             self.layers[i].gradient_at = self.run.partial_size
             self.run.partial_size += (
                 self.layers[i].n_panels * self.layers[i].panel_rows * self.run.kernels.lanes
-                + n_vectors(&self.layers[i]) * self.layers[i].n_bias)
+                + self.layers[i].n_vectors * self.layers[i].n_bias)
         if n_partials:
             self.run.partial_gradients = self._allocate(n_partials * self.run.partial_size, dtype)
 
@@ -247,7 +246,8 @@ cdef class Engine:
             if layer.normalization != NO_NORMALIZATION:
                 layer.normalized = self._allocate(count, dtype)
                 layer.inverse = self._allocate(capacity, dtype)
-                layer.row_sums = self._allocate(n_row_blocks * 2 * layer.n_bias, dtype)
+                count = n_row_blocks * (layer.n_vectors - 1) * layer.n_bias
+                layer.row_sums = self._allocate(count, dtype)
             if layer.normalization == BATCH_NORMALIZATION:
                 layer.row_moments = self._allocate(n_row_blocks * 2 * layer.n_bias, dtype)
                 layer.moments = self._allocate(self.n_threads * 2 * layer.n_bias, dtype)
@@ -301,13 +301,14 @@ cdef class Engine:
     def _scratch(self, sparse):
         """Reals that a thread needs: mr rows of outputs in columns, or a block's gradient."""
         cdef const fastmlp_kernels *k = self.run.kernels
+        cdef Layer *layer
         cdef size_t i
         most = (1 if self.run.fused_output else 2) * columns_bytes(&self.run) // k.real_size
         for i in range(self.run.n_blocks):
-            rows = self.blocks[i].n_rows + 3  # and bias, scale, shift
-            if self.layers[self.blocks[i].layer].gradient is NULL:
-                most = max(most, self.blocks[i].n_panels * rows * k.lanes
-                           + self.layers[self.blocks[i].layer].n_bias)
+            layer = &self.layers[self.blocks[i].layer]
+            rows = self.blocks[i].n_rows + layer.n_vectors
+            if layer.gradient is NULL:
+                most = max(most, self.blocks[i].n_panels * rows * k.lanes + layer.n_bias)
         return most
 
     def _check(self, Dataset dataset):
@@ -550,13 +551,12 @@ cdef class Engine:
         """The optimizer's step by the sum in the layers' gradient arrays, of a batch whose weights
         sum to `weight`. Returns the penalty before the step; the loss is (loss + penalty) / weight.
         The data set only determines how the work is divided."""
-        cdef int n_threads
         if self.layers[0].gradient is NULL:
             raise ValueError("apply_step needs gradient arrays")
         if not weight > 0:
             raise ValueError(f"the weights of a batch must sum to more than 0, got {weight}")
         self._set_up(dataset, 1, batch_size, batch_size, alpha, step)
-        n_threads = self._team(self._work(dataset))
+        cdef int n_threads = self._team(self._work(dataset))
         self.run.step_weight = weight
         with nogil:
             step_team(&self.run, n_threads)

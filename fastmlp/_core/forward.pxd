@@ -1,10 +1,10 @@
 # Forward: rows through all layers, up to the loss and its derivative. backward.pxd has the reverse.
 from fastmlp._core.kernels cimport (
-    FASTMLP_identity, FASTMLP_times_derivative, fastmlp_csr, fastmlp_kernels,
+    FASTMLP_identity, FASTMLP_times_derivative, NO_NORMALIZATION, fastmlp_csr, fastmlp_kernels,
 )
 from fastmlp._core.network cimport (
-    FORWARD, GATHER, LAYER_NORMALIZATION, LOSS, NO_NORMALIZATION, Layer, Run, columns_bytes,
-    in_units, least, relu_in_product, scale_of, shift_of,
+    FORWARD, GATHER, LOSS, Layer, Run, by_row, columns_bytes, in_units, least, relu_in_product,
+    scale_of, shift_of,
 )
 from fastmlp._core.team cimport fastmlp_lap
 from libc.stdint cimport intptr_t, uint64_t
@@ -84,9 +84,9 @@ cdef inline void finish_rows(
     if layer.normalization != NO_NORMALIZATION:
         if layer.deltas is not NULL:
             normalized = layer.normalized + at * vector
-        if layer.normalization == LAYER_NORMALIZATION:
-            k.normalize_rows(
-                m, layer.fan_out, scale_of(run, layer), shift_of(run, layer), normalized,
+        if by_row(layer):
+            k.normalize_rows[layer.normalization](
+                m, layer.fan_out, scale_of(run, layer), normalized,
                 NULL if normalized is NULL else layer.inverse + at * k.real_size, outputs,
                 run.stride)
         elif moments is not NULL:

@@ -3,7 +3,7 @@ from fastmlp._core.backward cimport backward_rows
 from fastmlp._core.forward cimport differentiate_rows, forward_rows
 from fastmlp._core.kernels cimport fastmlp_csr, fastmlp_kernels
 from fastmlp._core.network cimport (
-    GRADIENT, NO_NORMALIZATION, Block, Layer, Run, least, n_vectors,
+    GRADIENT, Block, Layer, Run, least,
 )
 from fastmlp._core.team cimport fastmlp_lap
 from libc.stdint cimport intptr_t, uint64_t
@@ -15,11 +15,12 @@ cdef struct Gradient:
     char *weights                       # (n_panels, n_rows, V)
     size_t panel                        # reals between its panels
     char *bias
-    size_t vector                       # reals from bias to scale, and on to shift
+    size_t vector                       # reals from bias to scale, and on to what follows
 
 
 # Parameters of a block that are contiguous in memory: its rows of a panel of weights, or its part
-# of the bias, scale or shift. All loops over a block's parameters go through its spans.
+# of the bias or of a vector that follows it. All loops over a block's parameters go through its
+# spans.
 cdef struct Span:
     size_t at                           # bytes from the layer's first weight, or in state, averages
     size_t count                        # reals, a multiple of V
@@ -34,13 +35,13 @@ cdef inline bint has_bias(const Layer *layer, const Block *block) noexcept nogil
 
 
 cdef inline size_t n_spans(const Layer *layer, const Block *block) noexcept nogil:
-    return block.n_panels + (n_vectors(layer) if has_bias(layer, block) else 0)
+    return block.n_panels + (layer.n_vectors if has_bias(layer, block) else 0)
 
 
 cdef inline Span span_of(
     const Run *run, const Block *block, const Gradient *gradient, size_t i,
 ) noexcept nogil:
-    """Span i of a block: its panels, then bias, scale and shift. gradient may be NULL."""
+    """Span i of a block: its panels, then bias and what follows it. gradient may be NULL."""
     cdef Layer *layer = &run.layers[block.layer]
     cdef size_t lanes = run.kernels.lanes, real_size = run.kernels.real_size, j
     cdef Span span
@@ -136,13 +137,13 @@ cdef inline Gradient sum_gradient(
             layer.inputs + block.row // k.lanes * run.stride * k.real_size, run.stride,
             layer.deltas + block.panel * run.stride * k.real_size, run.stride, add, g.weights,
             g.panel, NULL if block.row else g.bias)
-    if block.row == 0 and layer.normalization != NO_NORMALIZATION:
+    if block.row == 0:
         # the row blocks' sums already include the batch's earlier micro-batches
-        for j in range(2):
+        for j in range(layer.n_vectors - 1):
             k.sum_arrays(
                 block.n_panels * k.lanes, n_row_blocks,
                 layer.row_sums + (j * layer.n_bias + block.panel * k.lanes) * k.real_size,
-                2 * layer.n_bias, g.bias + (j + 1) * g.vector * k.real_size)
+                (layer.n_vectors - 1) * layer.n_bias, g.bias + (j + 1) * g.vector * k.real_size)
     return g
 
 

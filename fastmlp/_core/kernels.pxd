@@ -7,6 +7,7 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_N_OUTPUTS
         FASTMLP_N_LOSSES
         FASTMLP_N_OPTIMIZERS
+        FASTMLP_N_NORMALIZATIONS
         FASTMLP_N_SOURCES
         FASTMLP_N_ISAS
         FASTMLP_identity
@@ -14,6 +15,9 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_no_factor
         FASTMLP_where_positive
         FASTMLP_times_derivative
+        NO_NORMALIZATION "FASTMLP_NORMALIZATION_none"
+        BATCH_NORMALIZATION "FASTMLP_NORMALIZATION_batch"
+        N_ROW_NORMALIZATIONS "FASTMLP_N_ROW_NORMALIZATIONS"
 
     ctypedef struct fastmlp_dropout:
         uint32_t key[2]
@@ -125,12 +129,12 @@ cdef extern from "fastmlp.h" nogil:
             size_t m, size_t n_panels, const intptr_t *rows, const double *weights, double total,
             const void *x, const void *variance, const void *scale, const void *sums, void *d,
             size_t panel) noexcept nogil
-        void (*normalize_rows)(
-            size_t m, size_t n, const void *scale, const void *shift, void *x, void *inverse,
-            void *h, size_t panel) noexcept nogil
-        void (*normalize_rows_delta)(
-            size_t m, size_t n, const void *scale, const void *x, const void *inverse, void *d,
+        void (**normalize_rows)(
+            size_t m, size_t n, const void *trained, void *x, void *inverse, void *h,
             size_t panel) noexcept nogil
+        void (**normalize_rows_delta)(
+            size_t m, size_t n, const void *trained, const void *x, const void *inverse, void *d,
+            size_t panel, int accumulate, void *sums) noexcept nogil
         void (*add)(size_t count, const void *x, void *y) noexcept nogil
         void (*multiply)(size_t count, const void *x, void *y) noexcept nogil
         void (*sum_arrays)(

@@ -25,25 +25,49 @@ cdef extern from "names.h":
     const fastmlp_signature fastmlp_signatures[]
     const char *const fastmlp_activation_names[]
     const char *const fastmlp_output_names[]
+    const double fastmlp_output_lows[]
+    const double fastmlp_output_highs[]
+    const int fastmlp_output_positive[]
     const char *const fastmlp_loss_names[]
     const int fastmlp_loss_outputs[]
     const char *const fastmlp_loss_targets[]
     const char *const fastmlp_optimizer_names[]
+    const char *const fastmlp_normalization_names[]
+    const int fastmlp_normalization_trained[]
+    const int fastmlp_normalization_running[]
     const char *const fastmlp_source_names[]
     const char *const fastmlp_isa_names[]
     const int fastmlp_optimizer_slots[]
     const int fastmlp_optimizer_decays[]
+    const char *const fastmlp_optimizer_settings[]
     const char *FASTMLP_COMPILER
 
 
 ACTIVATIONS = tuple([fastmlp_activation_names[i].decode() for i in range(FASTMLP_N_ACTIVATIONS)])
 LOSSES = tuple([fastmlp_loss_names[i].decode() for i in range(FASTMLP_N_LOSSES)])
 OUTPUTS = tuple([fastmlp_output_names[i].decode() for i in range(FASTMLP_N_OUTPUTS)])
+RANGES = {
+    name: (fastmlp_output_lows[i], fastmlp_output_highs[i]) for i, name in enumerate(OUTPUTS)
+}
+POSITIVE = tuple(sorted(name for i, name in enumerate(OUTPUTS) if fastmlp_output_positive[i]))
 OUT_ACTIVATIONS = {LOSSES[i]: OUTPUTS[fastmlp_loss_outputs[i]] for i in range(FASTMLP_N_LOSSES)}
 TARGETS = {LOSSES[i]: fastmlp_loss_targets[i].decode() for i in range(FASTMLP_N_LOSSES)}
 OPTIMIZERS = tuple([fastmlp_optimizer_names[i].decode() for i in range(FASTMLP_N_OPTIMIZERS)])
 OPTIMIZER_SLOTS = {OPTIMIZERS[i]: fastmlp_optimizer_slots[i] for i in range(FASTMLP_N_OPTIMIZERS)}
 DECAYING = tuple([name for i, name in enumerate(OPTIMIZERS) if fastmlp_optimizer_decays[i]])
+OPTIMIZER_SETTINGS = {
+    name: fastmlp_optimizer_settings[i].decode().split() for i, name in enumerate(OPTIMIZERS)
+}
+NORMALIZATIONS = tuple([
+    None if i == NO_NORMALIZATION else fastmlp_normalization_names[i].decode()
+    for i in range(FASTMLP_N_NORMALIZATIONS)
+])
+# How many lists of parameters a network has, by its normalization; and how many have gradients.
+N_TRAINED = {name: 2 + fastmlp_normalization_trained[i] for i, name in enumerate(NORMALIZATIONS)}
+N_LISTS = {
+    name: N_TRAINED[name] + fastmlp_normalization_running[i]
+    for i, name in enumerate(NORMALIZATIONS)
+}
 SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
 _ISAS = tuple([fastmlp_isa_names[i].decode() for i in range(FASTMLP_N_ISAS)])
 SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}
@@ -132,6 +156,7 @@ def kernel_table(isa_name, dtype):
     lists = {
         "": ("",), "SOURCES": SOURCES, "ACTIVATIONS": ACTIVATIONS, "OUTPUTS": OUTPUTS,
         "ELEMENTWISE_OUTPUTS": OUTPUTS, "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
+        "ROW_NORMALIZATIONS": NORMALIZATIONS[:N_ROW_NORMALIZATIONS],
     }
     table = {"lanes": k.lanes, "mr": k.mr, "nr": k.nr}
     for kernel in range(FASTMLP_N_KERNELS):

@@ -2,8 +2,8 @@
 # Arrays in panels lie as csrc/fastmlp.h describes; V is the number of lanes of a vector.
 from fastmlp._core.dataset cimport Samples
 from fastmlp._core.kernels cimport (
-    FASTMLP_where_positive, fastmlp_dropout, fastmlp_kernels, fastmlp_loss_settings,
-    fastmlp_settings,
+    FASTMLP_where_positive, N_ROW_NORMALIZATIONS, NO_NORMALIZATION, fastmlp_dropout,
+    fastmlp_kernels, fastmlp_loss_settings, fastmlp_settings,
 )
 from libc.stdint cimport intptr_t, uint64_t
 
@@ -13,9 +13,6 @@ cdef enum:
     ROW_PADDING = 64        # unused rows between two threads' rows in a panel, against prefetching
     WEIGHT_BLOCK = 16       # rows of a panel in a block of weights, a multiple of every V
     STAGES = 8              # stages of a slice, if each thread has a network to itself
-    NO_NORMALIZATION = 0
-    BATCH_NORMALIZATION = 1
-    LAYER_NORMALIZATION = 2
     # phases that a thread's clock tells apart, after the time of the last lap
     GATHER = 1
     FORWARD = 2
@@ -38,10 +35,11 @@ cdef struct Layer:
     # or weights is a coef, read in place: fan_out, V; its last panel, if of fewer than V columns:
     char *ragged                        # (fan_in, V) or NULL
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
-    size_t n_bias                       # reals in bias; normalized: its scale and shift follow it
+    size_t n_bias                       # reals in bias; what normalization trains follows it
+    size_t n_vectors                    # of training: the bias, and those that follow it
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     bint frozen                         # not trained
-    # arrays of weights, followed by bias, scale and shift, as in the layer's own weights
+    # arrays of weights, followed by bias and its followers, as in the layer's own weights
     char *state[2]                      # the optimizer's state
     char *averaged_weights              # exponential or stochastic average, or NULL
     char *gradient                      # or NULL: never needed as a whole
@@ -50,15 +48,15 @@ cdef struct Layer:
     char *outputs                       # (fan_out panels, capacity + 1, V); narrow: columns
     char *deltas                        # as outputs; NULL in predictions
     fastmlp_dropout dropout             # threshold 0: none
-    int normalization                   # NO_NORMALIZATION ...
+    int normalization                   # FASTMLP_NORMALIZATIONS
     char *mean                          # (n_panels, V) batch normalization's running statistics
     char *variance
     char *normalized                    # as outputs: before scale and shift
-    char *inverse                       # (capacity) layer normalization: 1 / deviation of each row
+    char *inverse                       # (capacity) what each row was multiplied by, if by_row
     char *moments                       # (n_threads, 2, n_panels, V) the batch's mean, variance
     char *sums                          # (n_threads, 2, n_panels, V) gradients of scale, shift
     char *row_moments                   # (row blocks, 2, n_panels, V) before they are combined
-    char *row_sums                      # likewise
+    char *row_sums                      # (row blocks, n_vectors - 1, n_panels, V) likewise
     bint residual                       # adds its inputs to its outputs
     char *upstream                      # as outputs: the derivative with respect to them, for skips
 
@@ -152,9 +150,9 @@ cdef inline size_t boundary(size_t n, size_t unit, size_t i, size_t n_parts) noe
     return least(n, in_units(n, unit) * i // n_parts * unit)
 
 
-cdef inline size_t n_vectors(const Layer *layer) noexcept nogil:
-    """The bias; with normalization scale and shift too."""
-    return 1 if layer.normalization == NO_NORMALIZATION else 3
+cdef inline bint by_row(const Layer *layer) noexcept nogil:
+    """Whether a layer is normalized, and each row by itself."""
+    return layer.normalization < N_ROW_NORMALIZATIONS
 
 
 cdef inline size_t columns_bytes(const Run *run) noexcept nogil:
@@ -171,6 +169,7 @@ cdef inline bint relu_in_product(const Run *run, size_t l) noexcept nogil:
 
 
 cdef inline char *scale_of(const Run *run, const Layer *layer) noexcept nogil:
+    """The first of what normalization trains."""
     return layer.bias + layer.n_bias * run.kernels.real_size
 
 

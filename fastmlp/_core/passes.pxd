@@ -18,10 +18,9 @@ from fastmlp._core.forward cimport differentiate_rows, forward_rows
 from fastmlp._core.gradients cimport (
     Gradient, add_partial, has_bias, place_gradient, sum_gradient, sum_partials,
 )
-from fastmlp._core.kernels cimport fastmlp_prepare_step, fastmlp_step
+from fastmlp._core.kernels cimport BATCH_NORMALIZATION, fastmlp_prepare_step, fastmlp_step
 from fastmlp._core.network cimport (
-    BATCH_NORMALIZATION, GRADIENT, N_CLOCK, ROW_BLOCK, STEP, WAIT, Block, Run, WorkRange, boundary,
-    in_units, least,
+    GRADIENT, N_CLOCK, ROW_BLOCK, STEP, WAIT, Block, Run, WorkRange, boundary, in_units, least,
 )
 from fastmlp._core.team cimport (
     fastmlp_barrier, fastmlp_claim, fastmlp_flush_denormals, fastmlp_lap, fastmlp_restore_denormals,

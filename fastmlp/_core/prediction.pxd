@@ -16,11 +16,11 @@ cdef class Parameters:
     cdef size_t n_views
     cdef readonly object architecture
     cdef int normalization
+    cdef size_t n_lists
     cdef Layer *layers
     cdef char *packed
     cdef size_t n_layers
 
-    cdef int normalization_pairs(self) noexcept
     cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1
     cdef size_t _pack(
         self, const fastmlp_kernels *k, bint in_place, bint sparse, char *memory) noexcept

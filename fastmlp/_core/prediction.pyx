@@ -15,19 +15,16 @@ from fastmlp._core.dataset cimport Dataset, density, row_numbers
 from fastmlp._core.forward cimport columns_of, forward_rows, loss_of_rows
 from fastmlp._core.kernels cimport (
     FASTMLP_identity, FASTMLP_no_factor, FASTMLP_relu, FASTMLP_times_derivative,
-    FASTMLP_where_positive, address, fastmlp_kernels, kernels_of_type,
+    FASTMLP_where_positive, NO_NORMALIZATION, address, fastmlp_kernels, kernels_of_type,
 )
-from fastmlp._core.network cimport (
-    LAYER_NORMALIZATION, NO_NORMALIZATION, ROW_BLOCK, Layer, Run, columns_bytes, in_units, least,
-)
+from fastmlp._core.network cimport ROW_BLOCK, Layer, Run, columns_bytes, in_units, least
 from fastmlp._core.panels cimport aligned, is_narrow, pack, reserve
 from fastmlp._core.team cimport (
     fastmlp_claim, fastmlp_flush_denormals, fastmlp_restore_denormals, fastmlp_set,
 )
 
-from fastmlp._core.kernels import ACTIVATIONS, OUTPUTS
+from fastmlp._core.kernels import ACTIVATIONS, N_LISTS, NORMALIZATIONS, OUTPUTS
 
-NORMALIZATIONS = (None, "batch", "layer")  # in the order of their numbers in network.pxd
 cdef object NDARRAY = np.ndarray
 # flops of a prediction that are worth a thread: more than in training, because no team is tried
 cdef double PREDICTION_PER_THREAD = 1e7
@@ -60,9 +57,11 @@ cdef class Parameters:
         cdef size_t n_layers = len(units) - 1
         self.architecture = architecture
         normalization, dtype = architecture.normalization, architecture.dtype
+        self.normalization, self.n_lists = NO_NORMALIZATION, 2
         if normalization is not None:
             self.normalization = NORMALIZATIONS.index(normalization)
-        cdef size_t n_lists = 2 * (1 + self.normalization_pairs())
+            self.n_lists = N_LISTS[normalization]
+        cdef size_t n_lists = self.n_lists
         cdef size_t n_views = 2 * n_layers + (n_lists - 2) * (n_layers - 1)
         self.views = <Py_buffer *>PyMem_Calloc(n_views, sizeof(Py_buffer))
         self.layers = <Layer *>PyMem_Calloc(n_layers, sizeof(Layer))
@@ -86,11 +85,6 @@ cdef class Parameters:
                         &self.views[i], units[layer] if number == 0 else -1, units[layer + 1]):
                     raise ValueError(f"an array has the wrong shape, {array.shape}")
                 i += 1
-
-    cdef int normalization_pairs(self) noexcept:
-        # pairs of lists: scales and shifts; means and variances
-        return (0 if self.normalization == NO_NORMALIZATION
-                else 1 if self.normalization == LAYER_NORMALIZATION else 2)
 
     def __dealloc__(self):
         cdef size_t i
@@ -150,15 +144,13 @@ cdef class Parameters:
                 else:
                     layer.weights = packed
             layer.n_bias = in_units(layer.fan_out, k.lanes) * k.lanes
-            n_vectors = 1
-            if i + 1 < self.n_layers and self.normalization != NO_NORMALIZATION:
-                n_vectors = 3 if self.normalization == LAYER_NORMALIZATION else 5
+            n_vectors = self.n_lists - 1 if i + 1 < self.n_layers else 1
             layer.bias = reserve(memory, &used, n_vectors * layer.n_bias * k.real_size)
             if memory is NULL:
                 continue
             layer.mean = layer.bias + 3 * layer.n_bias * k.real_size
             layer.variance = layer.bias + 4 * layer.n_bias * k.real_size
-            for j in range(n_vectors):  # bias, scale, shift, mean, variance
+            for j in range(n_vectors):  # bias, and what normalization has: scale, shift ...
                 view = &self.views[self.n_layers + i + j * (self.n_layers - 1) + (j > 0)]
                 pack(<const char *>view.buf, 0, view.strides[0], 1, layer.fan_out, k,
                      layer.bias + j * layer.n_bias * k.real_size)

@@ -94,7 +94,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     Parameters
     ----------
-    {docs.PARAMETERS.format(own=docs.CLASSIFIER_PARAMETERS)}
+    {docs.parameters(docs.CLASSIFIER_PARAMETERS)}
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from .._core import ACTIVATIONS, DECAYING, OPTIMIZERS
+from .._core import ACTIVATIONS, DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS
 from .._network.initialization import INITIALIZATIONS
 from .._training.monitor import RECORDS
 from .._training.schedules import SCHEDULES
@@ -69,7 +69,7 @@ CONSTRAINTS = {
     "max_norm": [Interval(Real, 0, None, closed="neither"), None],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
-    "normalization": [StrOptions({"batch", "layer"}), None],
+    "normalization": [StrOptions({*NORMALIZATIONS} - {None}), None],
     "residual": ["boolean"],
     "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     "clip_value": [Interval(Real, 0, None, closed="neither"), None],
@@ -125,15 +125,14 @@ def _check_solver(est, schedule):
     for name in ("max_norm", "clip_norm", "clip_value", "average_weights"):
         if getattr(est, name) is not None:
             asked.add(name)
-    reasons = {
-        "lbfgs": ("L-BFGS finds its steps by a line search", asked),
-        "lion": ("its steps do not shrink with the gradient", asked & {"l1_ratio"}),
-        "rprop": (
-            "it chooses the size of its steps itself",
-            asked & {"l1_ratio", "learning_rate", "warmup"},
-        ),
-    }
-    reason, refused = reasons.get(solver, ("", ()))
+    reason, refused = "", ()
+    if solver == "lbfgs":
+        reason, refused = "L-BFGS finds its steps by a line search", asked
+    elif solver == "rprop":
+        reason = "it chooses the size of its steps itself"
+        refused = asked & {"l1_ratio", "learning_rate", "warmup"}
+    elif "l1_ratio" not in OPTIMIZER_SETTINGS[solver]:
+        reason, refused = "its steps do not shrink with the gradient", asked & {"l1_ratio"}
     if refused:
         name = min(refused)
         raise ValueError(

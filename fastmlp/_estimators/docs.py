@@ -1,5 +1,20 @@
 """Text that the docstrings of both estimators share, with the indentation that it has there."""
 
+import textwrap
+
+from .._core import DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS, POSITIVE
+
+
+def _listed(names):
+    """'a', 'b' and 'c'"""
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _wrapped(sentence):
+    return textwrap.fill(sentence, 72).replace("\n", "\n" + 8 * " ")
+
+
 PARAMETERS = """\
 hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=(100,)
         Number of units of each hidden layer, from the input side to the output
@@ -128,10 +143,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     momentum : float, default=0.9
         Fraction of the last update that is added to the next one, in [0, 1].
-        Only used by 'sgd'.
+        {momentum}
 
     nesterovs_momentum : bool, default=True
-        Whether to use Nesterov's momentum. Only used by 'sgd'.
+        Whether to use Nesterov's momentum. {nesterovs_momentum}
 
     early_stopping : bool, default=False
         Whether to judge progress by the score on a validation set, and to keep
@@ -149,16 +164,16 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         `fit`.
 
     beta_1 : float, default=0.9
-        Decay of the first moment per step, in [0, 1). Used by 'adam', 'adamw',
-        'nadam', 'radam' and 'lion'.
+        Decay of the first moment per step, in [0, 1).
+        {beta_1}
 
     beta_2 : float, default=0.999
-        Decay of the second moment per step, in [0, 1). Used by 'adam', 'adamw',
-        'nadam', 'radam' and 'rmsprop'; for 'lion', the decay of its momentum.
+        Decay of the second moment per step ('lion': of its momentum), in [0, 1).
+        {beta_2}
 
     epsilon : float, default=1e-8
         Added to the square root of the second moment, for numerical stability.
-        Not used by 'sgd', 'lion', 'rprop' and 'lbfgs'.
+        {epsilon}
 
     n_iter_no_change : int or np.inf, default=10
         Number of consecutive epochs without an improvement by `tol` that are
@@ -188,9 +203,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     weight_decay : float or None, default=None
         Decoupled weight decay (Loshchilov and Hutter, 2019): each step also
-        subtracts ``learning_rate * weight_decay * coefs``. Only for 'adamw' and
-        'lion', where None means 0.01. Refused with the other solvers; use
-        `alpha` there.
+        subtracts ``learning_rate * weight_decay * coefs``.
+        {weight_decay}
 
     l1_ratio : float, default=0.0
         Fraction of the penalty `alpha` that is L1, in [0, 1], as in
@@ -200,7 +214,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         optimizer step is followed by a proximal step in the metric of the
         optimizer, which sets small weights to exactly zero (Yun, Lozano and
         Yang, 2021). Averaged weights (see `average_weights`) are in general not
-        exactly zero. Not available with 'lbfgs', 'lion' and 'rprop'.
+        exactly zero.
+        {l1_ratio}
 
     max_norm : float or None, default=None
         Bound on the Euclidean norm of each unit's incoming weights (Srivastava
@@ -219,7 +234,7 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Dropout rate of the inputs, in [0, 1); as `dropout` in all other
         respects.
 
-    normalization : {{'batch', 'layer'}} or None, default=None
+    normalization : {{{normalizations}}} or None, default=None
         Normalization of each hidden layer's pre-activations, before its
         activation, with a learned scale and shift for each unit (not
         penalized):
@@ -363,6 +378,28 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         available with 'lbfgs'. `init` must not give all networks the same
         weights."""
 
+
+def _solvers(name, take=True):
+    """The optimizers that take a parameter, or those that do not."""
+    return [solver for solver in OPTIMIZERS if (name in OPTIMIZER_SETTINGS[solver]) == take]
+
+
+def parameters(own):
+    """PARAMETERS with those of one estimator, and with what the list of optimizers says."""
+    sentences = {
+        **{name: f"Used by {_listed(_solvers(name))}." for name in ("beta_1", "beta_2")},
+        "momentum": f"Only used by {_listed(_solvers('momentum'))}.",
+        "nesterovs_momentum": f"Only used by {_listed(_solvers('nesterovs_momentum'))}.",
+        "epsilon": f"Not used by {_listed([*_solvers('epsilon', False), 'lbfgs'])}.",
+        "l1_ratio": f"Not available with {_listed(['lbfgs', *_solvers('l1_ratio', False)])}.",
+        "weight_decay": f"Only for {_listed(DECAYING)}, where None means 0.01. Refused with the"
+        " other solvers; use `alpha` there.",
+    }
+    sentences = {name: _wrapped(sentence) for name, sentence in sentences.items()}
+    normalizations = ", ".join(sorted(map(repr, {*NORMALIZATIONS} - {None})))
+    return PARAMETERS.format(own=own, normalizations=normalizations, **sentences)
+
+
 CLASSIFIER_PARAMETERS = """\
 class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes, ``{class_label: weight}``, by which
@@ -395,12 +432,12 @@ class_weight : dict, list of dict, 'balanced' or None, default=None
         et al., 2016), in [0, 1). For binary y and for each label of multilabel
         y, it is spread over 0 and 1. Only with 'log_loss'."""
 
-REGRESSOR_PARAMETERS = """\
+REGRESSOR_PARAMETERS = f"""\
 out_activation : str, default='auto'
         Activation of the output layer: one of those listed at `activation`, or
         'exp'. 'auto' means 'exp' for the losses 'poisson' and 'gamma', and
         'identity' otherwise. These two losses need positive predictions, so
-        they allow only 'exp', 'logistic' and 'softplus'."""
+        {_wrapped(f"they allow only {_listed(POSITIVE)}.")}"""
 
 REGRESSOR_LOSS = """\
 loss : str, default='squared_error'

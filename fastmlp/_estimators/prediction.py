@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
-from .._network.architecture import PARAMETERS, Architecture
+from .._network.architecture import BY_N_LISTS, PARAMETERS, Architecture
 from .._network.conversion import converted, is_uniform, layer_widths
 from .._network.ensemble import members
 from .._network.network import up_to
@@ -68,7 +68,7 @@ class Predictor(BaseEstimator):
     def _held_lists(self):
         """`coefs_`, `intercepts_`, and the lists of normalization, as they are."""
         held = vars(self)
-        if PARAMETERS[2] not in held:  # faster than looking up every name
+        if "norm_scales_" not in held:  # faster than looking up every name
             return self.coefs_, self.intercepts_
         return tuple([held[name] for name in PARAMETERS if name in held])
 
@@ -86,7 +86,7 @@ class Predictor(BaseEstimator):
         """
         held, normalization = vars(self), None
         if "norm_scales_" in held:
-            normalization = "batch" if "norm_means_" in held else "layer"
+            normalization = BY_N_LISTS.get(len(self._held_lists()))
         try:
             lists = self._held_lists() if normalization else (held["coefs_"], held["intercepts_"])
             coefs = lists[0]

@@ -10,8 +10,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from .._core import ACTIVATIONS
-from .._network.architecture import POSITIVE, RANGES
+from .._core import ACTIVATIONS, POSITIVE, RANGES
 from . import docs
 from .base import _BaseMLP, _is_stochastic
 from .losses import (
@@ -34,7 +33,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     ----------
     {docs.REGRESSOR_LOSS}
 
-    {docs.PARAMETERS.format(own=docs.REGRESSOR_PARAMETERS)}
+    {docs.parameters(docs.REGRESSOR_PARAMETERS)}
 
     Attributes
     ----------
@@ -225,10 +224,10 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
             y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
         y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=self)
         check_targets(self.loss, y)
-        low, high = RANGES.get(self._out_activation, (-np.inf, np.inf))
+        low, high = RANGES[self._out_activation]
         if (y < low).any() or (y > high).any():
             warnings.warn(
-                f"y has values outside of [{low}, {high}], the range of predictions with"
+                f"y has values outside of [{low:g}, {high:g}], the range of predictions with"
                 f" out_activation={self._out_activation!r}."
             )
         y = y.reshape(len(y), -1)

@@ -6,23 +6,24 @@ from itertools import pairwise
 
 import numpy as np
 
-from .._core import ACTIVATIONS, LOSSES, NORMALIZATIONS, OUT_ACTIVATIONS, OUTPUTS, TARGETS
+from .._core import (
+    ACTIVATIONS,
+    LOSSES,
+    N_LISTS,
+    N_TRAINED,
+    NORMALIZATIONS,
+    OUT_ACTIVATIONS,
+    OUTPUTS,
+    TARGETS,
+)
 
 # Names of the lists of parameters in the estimators, in the order in which functions take them. A
-# network has lists of normalization only if it is normalized.
-PARAMETERS = (
-    *("coefs_", "intercepts_"),
-    *("norm_scales_", "norm_shifts_", "norm_means_", "norm_variances_"),
-)
-N_LISTS = {None: 2, "layer": 4, "batch": 6}  # by normalization: how many of PARAMETERS there are
-N_TRAINED = {None: 2, "layer": 4, "batch": 4}  # by normalization: how many are trained
-
-# Activation -> bounds of its outputs, if there are any.
-RANGES = {
-    **{"logistic": (0, 1), "tanh": (-1, 1), "softsign": (-1, 1), "hard_tanh": (-1, 1)},
-    **{name: (0, np.inf) for name in ("exp", "softplus", "relu")},
-}
-POSITIVE = ("exp", "logistic", "softplus")  # activations whose outputs are always positive
+# network has the first so many of them, by its normalization (N_LISTS).
+STARTS = {"norm_scales_": 1.0, "norm_shifts_": 0.0, "norm_means_": 0.0, "norm_variances_": 1.0}
+PARAMETERS = ("coefs_", "intercepts_", *STARTS)
+# The number of its lists says how a fitted network is normalized. A kind with as many lists as
+# another would need a fitted attribute that tells the two apart.
+BY_N_LISTS = {n_lists: normalization for normalization, n_lists in N_LISTS.items()}
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Architecture:
     loss : str or None, default=None
         One of ``_core.LOSSES``. None if the network only predicts.
     loss_settings : LossSettings
-    normalization : {None, "batch", "layer"}, default=None
-        How the pre-activations of the hidden layers are normalized.
+    normalization : str or None, default=None
+        How the pre-activations of the hidden layers are normalized, one of
+        ``_core.NORMALIZATIONS``.
     residual : bool, default=False
         Whether a hidden layer as wide as the one below it adds its inputs to its outputs.
     dropout : tuple of float, default=()

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
-from .architecture import PARAMETERS
+from .architecture import PARAMETERS, STARTS
 
 # variance of the weights of one layer
 VARIANCES = {
@@ -137,12 +137,11 @@ def _given(init, shapes):
 
 
 def _normalization(architecture):
-    """The initial parameters of normalization: scales of one and shifts of zero, and for "batch"
-    running means of zero and variances of one."""
-    starts = {None: (), "layer": (1.0, 0.0), "batch": (1.0, 0.0, 0.0, 1.0)}[
-        architecture.normalization
-    ]
-    return tuple([np.full(units, x) for units in architecture.units[1:-1]] for x in starts)
+    """The initial parameters of normalization."""
+    return tuple(
+        [np.full(units, STARTS[name]) for units in architecture.units[1:-1]]
+        for name in architecture.parameter_names[2:]
+    )
 
 
 def _transfer(source, parameters, classes):

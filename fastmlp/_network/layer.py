@@ -12,23 +12,21 @@ class Layer:
     narrow: its weights are (fan_in panels, fan_out, V), along fan_in, so that no lanes are wasted.
     """
 
-    def __init__(
-        self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, running_statistics=False
-    ):
+    def __init__(self, fan_in, fan_out, *, narrow, lanes, dtype, n_vectors=1, n_running=0):
         self.fan_in, self.fan_out, self.narrow = fan_in, fan_out, narrow
-        self.n_vectors = n_vectors  # the bias; with normalization scale and shift too
+        self.n_vectors = n_vectors  # the bias, and what normalization trains
         self.lanes, self.dtype = lanes, dtype
         rows, columns = (fan_out, fan_in) if narrow else (fan_in, fan_out)
         self.shape = (-(-columns // lanes), rows, lanes)
         self.n_bias = -(-fan_out // lanes) * lanes
         self.parameters = self.new()
         self.running_statistics = None  # mean and variance, of batch normalization
-        if running_statistics:
-            self.running_statistics = _core.aligned_zeros(2 * self.n_bias, dtype)
+        if n_running:
+            self.running_statistics = _core.aligned_zeros(n_running * self.n_bias, dtype)
         self.transposed = None  # a second copy of the weights, along fan_in, for the deltas
 
     def new(self):
-        """Zeros in this layout: the weights, then the bias, scale and shift."""
+        """Zeros in this layout: the weights, then the bias, and what normalization trains."""
         panels, rows, lanes = self.shape
         size = panels * rows * lanes + self.n_vectors * self.n_bias
         return _core.aligned_zeros(size, self.dtype)
@@ -43,7 +41,7 @@ class Layer:
         _core.to_panels(coef.T if self.narrow else coef, self.weights(flat))
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
         if len(vectors) > self.n_vectors:
-            places += [*self.running_statistics.reshape(2, self.n_bias)]
+            places += [*self.running_statistics.reshape(-1, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             place[: self.fan_out] = vector
         if flat is self.parameters and self.transposed is not None:
@@ -66,6 +64,6 @@ class Layer:
         _core.from_panels(self.weights(flat), coef.T if self.narrow else coef)
         places = [*self.bias(flat).reshape(self.n_vectors, self.n_bias)]
         if len(vectors) > self.n_vectors:
-            places += [*self.running_statistics.reshape(2, self.n_bias)]
+            places += [*self.running_statistics.reshape(-1, self.n_bias)]
         for place, vector in zip(places, vectors, strict=True):
             vector[...] = place[: self.fan_out]

@@ -66,7 +66,8 @@ class Network:
         self.architecture, self.dtype = architecture, architecture.dtype
         self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
         self._lanes = _core.lanes(self.dtype)
-        n_layers, normalization = architecture.n_layers, architecture.normalization
+        n_layers, n_trained = architecture.n_layers, architecture.n_trained
+        n_running = len(architecture.parameter_names) - n_trained
         self._layers = [
             Layer(
                 fan_in,
@@ -74,8 +75,8 @@ class Network:
                 narrow=_core.is_narrow(i, n_layers, fan_out, self._lanes),
                 lanes=self._lanes,
                 dtype=self.dtype,
-                n_vectors=3 if normalization and i + 1 < n_layers else 1,
-                running_statistics=normalization == "batch" and i + 1 < n_layers,
+                n_vectors=n_trained - 1 if i + 1 < n_layers else 1,
+                n_running=n_running if i + 1 < n_layers else 0,
             )
             for i, (fan_in, fan_out) in enumerate(architecture.coef_shapes)
         ]
@@ -231,6 +232,7 @@ class Network:
                     "fan_in": layer.fan_in,
                     "fan_out": layer.fan_out,
                     "narrow": layer.narrow,
+                    "n_vectors": layer.n_vectors,
                     "weights": layer.weights(layer.parameters),
                     "bias": layer.bias(layer.parameters),
                     "transposed": transposed[i],

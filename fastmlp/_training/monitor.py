@@ -4,8 +4,7 @@ import warnings
 
 import numpy as np
 
-from .._core import Dataset
-from .._network.architecture import RANGES
+from .._core import RANGES, Dataset
 
 PROBE_ROWS = 1000
 RECORDS = ("gradients", "activations", "weights")
@@ -68,7 +67,7 @@ class Monitor:
         dead, saturated = [], []
         for name, output in zip(self.architecture.activations, outputs, strict=True):
             dead.append(float((output == output[0]).all(axis=0).mean()))
-            low, high = RANGES.get(name, (-np.inf, np.inf))
+            low, high = RANGES[name]
             margin = 0.01 * (high - low)
             if not np.isfinite(margin):  # units saturate only between two bounds
                 low, high, margin = -np.inf, np.inf, 0

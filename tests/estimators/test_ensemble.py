@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from fastmlp._core import Dataset
+from fastmlp._core import NORMALIZATIONS, Dataset
 from fastmlp._network import network as network_module
 from fastmlp._network import plan
 from fastmlp._network.ensemble import members, stacked
 from fastmlp._network.network import train_together
 from reference.build import new_ensemble, new_network
-from reference.problems import CONTAINERS, KINDS, bits, ours, problem, sample_weights
+from reference.problems import CONTAINERS, KINDS, NORMALIZED, bits, ours, problem, sample_weights
 
 N = 3
 PARAMS = {"hidden_layer_sizes": (7,), "random_state": 0, "max_iter": 5}
@@ -99,7 +99,7 @@ def test_each_network_is_trained_as_if_alone(way, solver, container, n_threads, 
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 7])
-@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_layers_that_do_more_are_trained_as_if_alone(normalization, n_threads, dtype):
     """Each network has a dropout of its own."""
     rng = np.random.RandomState(0)
@@ -156,8 +156,10 @@ def test_an_ensemble_is_evaluated_by_its_means(dtype):
 
 LAYERS = {
     "dropout": {"dropout": 0.2, "input_dropout": 0.1},
-    "batch": {"normalization": "batch"},
-    "layer": {"normalization": "layer", "residual": True, "activation": ["elu", "mish"]},
+    **{
+        name: {"normalization": name, "residual": True, "activation": ["elu", "mish"]}
+        for name in NORMALIZED
+    },
 }
 
 

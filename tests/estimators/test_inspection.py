@@ -15,7 +15,15 @@ from fastmlp import MLPClassifier, MLPRegressor, _core
 from fastmlp._estimators.losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from fastmlp.inspection import trace_step
 from reference.naive import SLOPE, NaiveDataset, NaiveNetwork
-from reference.problems import ACTIVATIONS, CONTAINERS, KINDS, ours, problem, sample_weights
+from reference.problems import (
+    ACTIVATIONS,
+    CONTAINERS,
+    KINDS,
+    NORMALIZED,
+    ours,
+    problem,
+    sample_weights,
+)
 from reference.trajectories import relative_difference
 
 HIDDEN = (7, 4)
@@ -314,15 +322,14 @@ def test_the_table_has_every_array_and_the_numbers_of_small_ones():
     np.testing.assert_allclose(shown, step.layers[2].intercept_gradient, rtol=1e-3)
 
 
-NORMALIZED = [
-    {"normalization": "layer"},
-    {"normalization": "batch"},
+MORE_THAN_PRODUCTS = [
+    *({"normalization": name} for name in NORMALIZED),
     {"residual": True},
     {"normalization": "batch", "residual": True},
 ]
 
 
-@pytest.mark.parametrize("params", NORMALIZED, ids=str)
+@pytest.mark.parametrize("params", MORE_THAN_PRODUCTS, ids=str)
 def test_normalization_and_residual_layers_are_shown(params):
     """Slopes of the batch's loss by what is trained, in every layer."""
     X, y = problem("multiclass", n_samples=40)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._core import N_LISTS, N_TRAINED
 from reference.naive import EPSILON
-from reference.problems import LAYER_FEATURES, bits, ours, outputs, problem
+from reference.problems import LAYER_FEATURES, NORMALIZED, bits, ours, outputs, problem
 
 
 def test_batches_that_weigh_nothing_leave_the_noise_as_it_was():
@@ -83,7 +84,7 @@ def test_batch_normalization_of_one_row_is_refused():
     assert bits(model, X) == before
 
 
-@pytest.mark.parametrize("normalization", ["batch", "layer"])
+@pytest.mark.parametrize("normalization", NORMALIZED)
 def test_a_weight_of_two_is_a_row_twice(normalization):
     """Also in the moments of a batch."""
     X, y = problem("multiclass")
@@ -172,10 +173,14 @@ def test_normalization_cannot_change_under_warm_start():
     assert not hasattr(model, "norm_means_")
 
 
+BY_ROW = [name for name in NORMALIZED if N_LISTS[name] == N_TRAINED[name]]
+
+
+@pytest.mark.parametrize("normalization", BY_ROW)
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
-def test_layer_normalization_and_skips_train_with_every_solver(solver):
+def test_normalization_by_row_and_skips_train_with_every_solver(solver, normalization):
     X, y = problem("multiclass", n_samples=200)
-    params = {"hidden_layer_sizes": (20, 20), "normalization": "layer", "residual": True}
+    params = {"hidden_layer_sizes": (20, 20), "normalization": normalization, "residual": True}
     params |= {"activation": ["gelu", "relu"], "max_iter": 100, "random_state": 0}
     model = ours("multiclass", solver=solver, learning_rate_init=0.03, **params).fit(X, y)
     assert model.score(X, y) > 0.9

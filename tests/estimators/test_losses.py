@@ -15,7 +15,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 import fastmlp
 from fastmlp import _core
 from fastmlp._estimators.losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
-from fastmlp._network.architecture import POSITIVE
 from reference.naive import FORWARD
 from reference.problems import OUT_ACTIVATIONS, bits, ours, problem
 
@@ -288,7 +287,7 @@ REFUSED = [
     *(
         ("MLPRegressor", {"loss": loss, "out_activation": name}, "positive", "positive predictions")
         for loss in ("poisson", "gamma")
-        for name in sorted({*_core.ACTIVATIONS} - {*POSITIVE})
+        for name in sorted({*_core.ACTIVATIONS} - {*_core.POSITIVE})
     ),
     ("MLPRegressor", {"out_activation": "softmax"}, "squared", "'out_activation' parameter"),
     ("MLPRegressor", {"loss": "poisson"}, "squared", "requires non-negative y"),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from reference.naive import EPSILON, dropout_factors, threefry
-from reference.panels import Csr, Dropout
+from fastmlp import _core
+from reference.naive import EPSILON, MOMENTS, dropout_factors, threefry
+from reference.panels import Csr, Dropout, tables
 from reference.shapes import ACCUMULATE, WIDTHS, assert_near, draw, rows_around, wide
 
 
@@ -155,20 +156,30 @@ def test_normalize_delta(kernels, weighted):
         assert_near(kernels, kernels.from_panels(found, m, n), expected.astype(float), terms=16)
 
 
+BY_ROW = tables()[0].table["normalize_rows"]
+
+
+def trained_vectors(kernels, kind, n):
+    """Scale, and shift where there is one: (1, n) each, and in panels."""
+    vectors = [draw(kernels, 1, n, seed=seed) for seed in range(2, _core.N_TRAINED[kind])]
+    return vectors, kernels.aligned(np.stack([kernels.panels(vector) for vector in vectors]))
+
+
 @pytest.mark.parametrize("keep", [False, True])
-def test_normalize_rows(kernels, keep):
+@pytest.mark.parametrize("kind", BY_ROW)
+def test_normalize_rows(kernels, kind, keep):
     for m, n in itertools.product(rows_around(kernels), WIDTHS):
-        h, scale, shift = (draw(kernels, r, n, seed=r + 1) for r in (m, 1, 1))
+        h, (vectors, trained) = draw(kernels, m, n, seed=m + 1), trained_vectors(kernels, kind, n)
         found, x, inverse = kernels.panels(h), kernels.panels(h), kernels.zeros(m + 1)
         kept = (x, inverse) if keep else (None, None)
-        columns = kernels.panels(scale), kernels.panels(shift)
-        kernels.call("normalize_rows", m, n, *columns, *kept, found, m * kernels.lanes)
-        variance = wide(h).var(axis=1, keepdims=True) if m else np.ones((0, 1))
+        stride = m * kernels.lanes
+        kernels.call("normalize_rows", m, n, trained, *kept, found, stride, entry=kind)
+        mean, variance = MOMENTS[kind](wide(h))
         inverses = 1 / np.sqrt(variance + EPSILON)
-        normal = (wide(h) - wide(h).mean(axis=1, keepdims=True)) * inverses if m else h
+        normal = (wide(h) - mean) * inverses
         # a single unit is its own mean: what is left is a rounding times the root of 1 / EPSILON
         terms = 8 * n if n > 2 else 800
-        expected = (normal * scale + shift).astype(float)
+        expected = (normal * vectors[0] + sum(vectors[1:])).astype(float)
         assert_near(kernels, kernels.from_panels(found, m, n), expected, terms)
         if keep:
             assert_near(kernels, kernels.from_panels(x, m, n), normal.astype(float), terms)
@@ -177,20 +188,25 @@ def test_normalize_rows(kernels, keep):
             assert (padding == 0).all()
 
 
-def test_normalize_rows_delta(kernels):
+@pytest.mark.parametrize("accumulate", ACCUMULATE)
+@pytest.mark.parametrize("kind", BY_ROW)
+def test_normalize_rows_delta(kernels, kind, accumulate):
     for m, n in itertools.product(rows_around(kernels), WIDTHS):
-        d, x, scale = (draw(kernels, r, n, seed=s) for s, r in enumerate((m, m, 1)))
-        inverse = np.exp(draw(kernels, m))
-        found = kernels.panels(d)
-        arrays = kernels.panels(scale), kernels.panels(x), kernels.aligned(inverse), found
-        kernels.call("normalize_rows_delta", m, n, *arrays, m * kernels.lanes)
-        g = wide(d) * scale
-        expected = g - g.sum(axis=1, keepdims=True) / n
-        expected = expected - x * (g * x).sum(axis=1, keepdims=True) / n
+        d, x = (draw(kernels, m, n, seed=seed) for seed in range(2))
+        vectors, trained = trained_vectors(kernels, kind, n)
+        inverse, sums, found = np.exp(draw(kernels, m)), kernels.aligned(trained), kernels.panels(d)
+        arrays = trained, kernels.panels(x), kernels.aligned(inverse), found
+        more = m * kernels.lanes, accumulate, sums
+        kernels.call("normalize_rows_delta", m, n, *arrays, *more, entry=kind)
+        g = wide(d) * vectors[0]
+        expected = g - MOMENTS[kind](g)[0] - x * (g * x).mean(axis=1, keepdims=True)
         expected = (expected * inverse[:, None]).astype(float)
         assert_near(kernels, kernels.from_panels(found, m, n), expected, terms=32 * n)
         padding = found.transpose(1, 0, 2).reshape(m, len(found) * kernels.lanes)[:, n:]
         assert (padding == 0).all()
+        for begin, summed, terms in zip(vectors, sums, (wide(d) * x, wide(d)), strict=False):
+            expected = (accumulate * wide(begin[0]) + terms.sum(axis=0)).astype(float)
+            assert_near(kernels, kernels.from_panels(summed, 1, n)[0], expected, terms=8 * m)
 
 
 def test_add_and_multiply(kernels):

@@ -9,9 +9,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 
 from fastmlp import MLPClassifier, MLPRegressor
-from fastmlp._network.architecture import Architecture
+from fastmlp._core import N_LISTS, N_TRAINED
+from fastmlp._network.architecture import PARAMETERS, Architecture
 from fastmlp._network.initialization import INITIALIZATIONS, initial_parameters
-from reference.problems import bits, ours, problem
+from reference.problems import NORMALIZED, bits, ours, problem
 
 # fan_in, fan_out -> variance
 VARIANCES = {
@@ -174,18 +175,17 @@ def test_the_output_layer_is_that_of_its_classes():
         np.testing.assert_array_equal(model.coefs_[1], source.coefs_[1])
 
 
-@pytest.mark.parametrize("normalization", ["layer", "batch"])
+@pytest.mark.parametrize("normalization", NORMALIZED)
 def test_normalization_is_transferred(normalization, dtype):
     X, y = problem("multiclass", dtype=dtype)
     params = {"hidden_layer_sizes": (7, 5), "normalization": normalization, "random_state": 0}
     source = MLPClassifier(max_iter=20, learning_rate_init=0.02, **params).fit(X, y)
     model = MLPRegressor(init=source, solver="sgd", learning_rate_init=RARE, max_iter=1, **params)
     model.fit(X[:40], y[:40])
-    names = ["norm_scales_", "norm_shifts_"]
-    for name in names:
+    for name in PARAMETERS[2 : N_TRAINED[normalization]]:
         for a, b in zip(getattr(model, name), getattr(source, name), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
-    if normalization == "layer":
+    if N_LISTS[normalization] == N_TRAINED[normalization]:  # no running statistics
         a, b = model.hidden_layer(X), source.hidden_layer(X)
         np.testing.assert_allclose(a, b, atol=1e-4)
     plain = MLPRegressor(init=source, **params | {"normalization": None}).fit(X, y)

@@ -14,7 +14,7 @@ from fastmlp._network import plan
 from fastmlp._network.architecture import Architecture
 from fastmlp._network.initialization import initial_parameters
 from reference.build import new_network
-from reference.naive import EPSILON, FORWARD, dropout_factors, loss_value
+from reference.naive import EPSILON, FORWARD, MOMENTS, dropout_factors, loss_value
 from reference.networks import FUSED
 from reference.problems import LAYER_FEATURES, bits, ours, outputs, problem
 
@@ -54,7 +54,7 @@ def slope_and_differences(loss, n_outputs, h, draws, directions=4, **settings):
     start = start_of(units, normalization, seed=draws + 1)
     network = new_network(units, loss=loss, dtype=np.float64, **settings)
     dataset = Dataset(X, y, weights)
-    trained = start[: 4 if normalization else 2]
+    trained = start[: _core.N_TRAINED[normalization]]
     gradient = tuple([np.empty_like(a) for a in arrays] for arrays in trained)
     spare = tuple([np.empty_like(a) for a in arrays] for arrays in trained)
     network.set_parameters(*start)
@@ -88,7 +88,7 @@ def slope_and_differences(loss, n_outputs, h, draws, directions=4, **settings):
 
 
 OUTPUTS_OF = {loss: 3 if targets != "labels" else 2 for loss, targets in _core.TARGETS.items()}
-FORMS = list(itertools.product((None, "layer", "batch"), (False, True)))
+FORMS = list(itertools.product(_core.NORMALIZATIONS, (False, True)))
 
 
 # Any two of loss, activation and form meet: forms go round, two for each loss and activation.
@@ -128,11 +128,11 @@ def plain_forward(parameters, X, activations, normalization, residual, training,
     for i, activation in enumerate(activations):
         z = h @ coefs[i] + intercepts[i]
         if normalization:
-            axis = 0 if normalization == "batch" else 1
-            mean, variance = z.mean(axis, keepdims=True), z.var(axis, keepdims=True)
+            mean, variance = MOMENTS[normalization](z)
             if normalization == "batch" and not training[i]:
                 mean, variance = more[2][i], more[3][i]
-            z = (z - mean) / np.sqrt(variance + EPSILON) * more[0][i] + more[1][i]
+            z = (z - mean) / np.sqrt(variance + EPSILON) * more[0][i]
+            z += sum(shifts[i] for shifts in more[1 : _core.N_TRAINED[normalization] - 2])
         out = FORWARD[activation](z)
         if factors is not None:
             out = out * factors[i + 1]
@@ -163,7 +163,7 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
     )
     network.set_parameters(*start)
     dataset = Dataset(container(X), y)
-    trained = start[: 4 if normalization else 2]
+    trained = start[: _core.N_TRAINED[normalization]]
     gradient = tuple([np.empty_like(a) for a in arrays] for arrays in trained)
     loss = network.loss_and_gradient(dataset, 0.0, gradient)
     factors = [

@@ -9,7 +9,6 @@ from scipy import sparse
 
 from fastmlp import _core
 from fastmlp._core import Dataset
-from fastmlp._network.architecture import POSITIVE
 from reference import losses
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
@@ -104,7 +103,7 @@ PAIRS = [
     for loss in FUSED
     for params in SETTINGS.get(loss, [{}])
     for out_activation in (OUT_ACTIVATIONS if _core.TARGETS[loss] == "reals" else [None])
-    if loss not in ("poisson", "gamma") or out_activation in POSITIVE
+    if loss not in ("poisson", "gamma") or out_activation in _core.POSITIVE
 ]
 
 

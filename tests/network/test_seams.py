@@ -10,14 +10,13 @@ from fastmlp import _core
 from fastmlp._core import Dataset
 from fastmlp._network import plan
 from reference.build import new_network
-from reference.problems import sample_weights
+from reference.problems import NORMALIZED, sample_weights
 
 UNITS = [11, 17, 17, 3]
 BATCH = 150  # of 400 rows, so that the last batch is shorter
 FORMS = {
     "plain": {},
-    "layer": {"normalization": "layer", "residual": True},
-    "batch": {"normalization": "batch", "residual": True},
+    **{name: {"normalization": name, "residual": True} for name in NORMALIZED},
     "dropout": {"dropout": (0.1, 0.2, 0.3)},
     "frozen": {"normalization": "batch", "frozen_layers": (0,)},
     "narrow": {},
@@ -163,9 +162,7 @@ def test_what_fits_no_step_is_refused(dtype):
         network.gradient(dataset, order, 100)
 
 
-INPUTS = list(
-    itertools.product(_core.ACTIVATIONS, (None, "layer", "batch"), (False, True), list(WAYS))
-)
+INPUTS = list(itertools.product(_core.ACTIVATIONS, _core.NORMALIZATIONS, (False, True), list(WAYS)))
 
 
 @pytest.mark.parametrize("activation, normalization, residual, way", INPUTS)

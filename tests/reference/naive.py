@@ -20,6 +20,10 @@ def _softmax(z):
 
 
 EPSILON = 1e-5  # added to the variance by normalization
+MOMENTS = {  # normalization -> the mean and the variance that it normalizes by
+    "batch": lambda z: (z.mean(axis=0), z.var(axis=0)),
+    "layer": lambda z: (z.mean(axis=1, keepdims=True), z.var(axis=1, keepdims=True)),
+}
 SELU = 1.0507009873554805, 1.6732632423543772
 FORWARD = {
     "identity": lambda z: z,
@@ -257,6 +261,7 @@ def optimizer_step(optimizer, t, gradient, state, *, rate, epsilon=0, momentum=0
         v = state[0] + gradient**2
         reach = rate / (np.sqrt(v) + epsilon)
         return -reach * gradient, [v], reach
+    assert optimizer in ("adam", "adamw", "nadam", "radam"), optimizer
     m = beta_1 * state[0] + (1 - beta_1) * gradient
     v = beta_2 * state[1] + (1 - beta_2) * gradient**2
     first, second = m / (1 - beta_1**t), v / (1 - beta_2**t)

@@ -26,11 +26,12 @@ CONTAINERS = {
     "csc": sparse.csc_array,
 }
 
+NORMALIZED = [name for name in _core.NORMALIZATIONS if name]  # without None
+
 # operations of layers besides their product
 LAYER_FEATURES = {
     "dropout": {"dropout": (0.2, 0.3), "input_dropout": 0.1},
-    "batch": {"normalization": "batch"},
-    "layer": {"normalization": "layer"},
+    **{name: {"normalization": name} for name in NORMALIZED},
     "residual": {"residual": True, "activation": ["relu", "silu"]},
     "frozen": {"normalization": "batch", "frozen_layers": [1]},
     "all": {

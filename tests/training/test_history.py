@@ -15,7 +15,7 @@ from fastmlp._network import plan
 from fastmlp._training import stochastic
 from fastmlp._training.schedules import SCHEDULES
 from reference.build import new_network
-from reference.problems import CONTAINERS, bits, ours, outputs, problem, sample_weights
+from reference.problems import CONTAINERS, NORMALIZED, bits, ours, outputs, problem, sample_weights
 
 ALWAYS = {"loss", "learning_rate", "seconds"}
 VALIDATED = ALWAYS | {"validation_loss", "validation_score"}
@@ -385,7 +385,7 @@ def test_hidden_layers_that_are_not_there():
 
 @pytest.mark.parametrize(
     "params",
-    [{"normalization": "layer"}, {"normalization": "batch"}, {"residual": True}],
+    [*({"normalization": name} for name in NORMALIZED), {"residual": True}],
     ids=str,
 )
 def test_hidden_layers_of_networks_with_more_than_products(params, dtype):

@@ -13,8 +13,9 @@ from scipy import sparse
 from sklearn.linear_model import ElasticNet
 
 from fastmlp import MLPClassifier, MLPRegressor
-from fastmlp._core import DECAYING, OPTIMIZERS, Dataset
+from fastmlp._core import DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS, Dataset
 from fastmlp._network import plan
+from fastmlp._network.architecture import PARAMETERS, STARTS
 from reference import optimizers, ways
 from reference.build import new_network
 from reference.naive import NaiveDataset, NaiveNetwork
@@ -67,13 +68,15 @@ def test_every_optimizer_has_figures():
 
 STEP = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-3, "t": 0}
 SGD = {"learning_rate": 0.01, "momentum": 0.8, "nesterov": True}
+# whose steps have a size that does not follow from the gradient's
+WITHOUT_L1 = [name for name in OPTIMIZERS if "l1_ratio" not in OPTIMIZER_SETTINGS[name]]
 EVERYTHING = {"l1_ratio": 0.7, "clip_norm": 0.4, "clip_value": 0.05, "max_norm": 1.1, "ema": True}
 FEATURES = {  # -> optimizer, its step, layers that are frozen
     **{name: (name, SGD if name == "sgd" else STEP, ()) for name in OPTIMIZERS},
     **{
         f"{name} l1": (name, (SGD if name == "sgd" else STEP) | {"l1_ratio": 0.7}, ())
         for name in OPTIMIZERS
-        if name not in ("lion", "rprop")
+        if name not in WITHOUT_L1
     },
     "decay": ("adamw", STEP | {"weight_decay": 2.0}, ()),
     "clip_norm": ("adam", STEP | {"clip_norm": 0.4}, ()),
@@ -123,7 +126,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
     if feature in OPTIMIZERS or feature.endswith("l1"):
         every_way = {"shares": {}}
     # a sign may come out the other way where float32 rounds a gradient near zero
-    signs = feature in ("lion", "rprop") and dtype == np.float32
+    signs = feature in WITHOUT_L1 and dtype == np.float32
     expected = {}
     for way, limits in every_way.items():
         for name, value in limits.items():
@@ -143,7 +146,7 @@ def test_every_feature_agrees_with_numpy_in_every_way(feature, loss, dtype, monk
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 @pytest.mark.parametrize("container", ["dense", "csr"])
-@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
 def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
     normalization, container, n_threads, dtype
 ):
@@ -162,11 +165,11 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
         frozen_layers=(1,),
     )
     parameters = [coefs, intercepts]
-    for value in (1, 0, 0, 1):  # scales, shifts, means, variances
+    for value in STARTS.values():
         parameters.append([np.full(fan_out, value, dtype) for fan_out in units[1:-1]])
     parameters = parameters[: len(network.architecture.parameter_shapes)]
     network.set_parameters(*parameters)
-    n_trained = 2 if normalization is None else 4
+    n_trained = network.architecture.n_trained
     gradient = [[np.empty_like(a) for a in arrays] for arrays in parameters[:n_trained]]
     network.loss_and_gradient(dataset, 0.3, gradient)
     norm = np.sqrt(sum((a.astype(float) ** 2).sum() for arrays in gradient for a in arrays))
@@ -185,7 +188,12 @@ def test_the_norm_that_is_clipped_is_that_of_the_whole_gradient(
                 np.testing.assert_array_equal(a, b)
 
 
-AVERAGED = [(None, "ema"), (None, "swa"), ("layer", "ema"), ("layer", "swa"), ("batch", "ema")]
+AVERAGED = [
+    (normalization, average)
+    for normalization in NORMALIZATIONS
+    for average in ("ema", "swa")
+    if (normalization, average) != ("batch", "swa")
+]
 
 
 @pytest.mark.parametrize("normalization, average", AVERAGED)
@@ -199,7 +207,7 @@ def test_networks_of_an_ensemble_are_trained_as_alone(normalization, average, dt
     alone = ours("multiclass", **params | {"n_estimators": 1, "warm_start": True})
     alone.set_params(max_iter=1).fit(X, y)
     together = ours("multiclass", **params | {"warm_start": True}).set_params(max_iter=1).fit(X, y)
-    for name in ("coefs_", "intercepts_", "scales_", "shifts_", "means_", "variances_"):
+    for name in PARAMETERS:
         if hasattr(together, name):
             setattr(alone, name, [a[1].copy() for a in getattr(together, name)])
     for model in (alone, together):
@@ -527,10 +535,10 @@ def test_a_callable_must_return_rates(schedule):
                 *({"learning_rate": "cosine"}, {"learning_rate": np.ones_like}),
             )
         ),
-        ("lion", {"l1_ratio": 0.1}, "cannot be used with solver='lion'"),
+        *((name, {"l1_ratio": 0.1}, f"cannot be used with solver='{name}'") for name in WITHOUT_L1),
         *(
             ("rprop", params, "cannot be used with solver='rprop'")
-            for params in ({"l1_ratio": 0.1}, {"warmup": 0.1}, {"learning_rate": "step"})
+            for params in ({"warmup": 0.1}, {"learning_rate": "step"})
         ),
         ("rprop", {"batch_size": 10}, "batch_size must be 'auto' or at least 61, got 10"),
         ("adam", {"average_weights": "swa", "normalization": "batch"}, "running statistics"),
@@ -558,7 +566,7 @@ def test_rprop_takes_the_whole_training_set_as_a_batch(dtype):
     ours("binary", batch_size=150, **half, **params).fit(X, y)
 
 
-@pytest.mark.parametrize("solver", sorted(set(OPTIMIZERS) - {"lion", "rprop"}))
+@pytest.mark.parametrize("solver", sorted(set(OPTIMIZERS) - set(WITHOUT_L1)))
 @pytest.mark.parametrize("params", [{}, {"clip_value": 1e300}, {"max_norm": 1e300}], ids=str)
 def test_training_that_diverges_says_so(solver, params):
     X, y = problem("squared")
