@@ -47,6 +47,7 @@ _SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 # missing, except that some are None after stochastic training.
 _RECORD = {field.name: f"{field.name}_" for field in fields(TrainingRecord)}
 _RECORD |= {name: f"_{name}" for name in ("no_improvement_count", "scored_by", "optimizer")}
+_LEFT_BY_TRAINING = {*_RECORD.values(), "out_activation_"}
 _NONE_IF_NOT_MEASURED = {
     *("best_loss", "best_validation_score", "validation_scores", "validation_loss_curve"),
     "scored_by",
@@ -397,9 +398,9 @@ class _BaseMLP(Predictor):
 
     def _forget_network(self):
         """Drop what earlier calls, perhaps with another solver, have left besides the weights."""
-        vars(self).pop("out_activation_", None)
-        for attribute in _RECORD.values():
-            vars(self).pop(attribute, None)
+        held = vars(self)
+        for attribute in held.keys() & _LEFT_BY_TRAINING:
+            del held[attribute]
         self.n_iter_ = self.t_ = 0
 
     def _read_record(self):

@@ -290,7 +290,6 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if type_of_target(y).startswith("multilabel"):
             return LabelBinarizer().fit(y)
         binarizer = LabelBinarizer().fit(self.classes_)
-        binarizer.classes_ = self.classes_
         binarizer.y_type_ = "binary" if self.n_outputs_ == 1 else "multiclass"
         return binarizer
 
@@ -326,11 +325,12 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError("The object was not fitted with multilabel input.")
         # Without the cast, int64 and uint64 would be compared as floats. It is exact, because every
         # label is a known class.
-        y, order = y.astype(self.classes_.dtype, copy=False), None
-        if (self.classes_[1:] < self.classes_[:-1]).any():  # set by hand
-            order = np.argsort(self.classes_)
-        y = np.searchsorted(self.classes_, y, sorter=order)
-        y = y if order is None else order[y]
+        classes, y = self.classes_, y.astype(self.classes_.dtype, copy=False)
+        if classes is self._label_binarizer.classes_:
+            y = np.searchsorted(classes, y)
+        else:  # perhaps set by hand, in another order
+            order = np.argsort(classes)
+            y = order[np.searchsorted(classes, y, sorter=order)]
         return y.astype(np.int32) if kind == "multiclass" else y.astype(np.uint8).reshape(-1, 1)
 
     def _strata(self, labels):

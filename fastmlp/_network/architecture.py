@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -145,21 +146,21 @@ class Architecture:
         """Whether the loss's kernel applies the output activation itself."""
         return self.out_activation == OUT_ACTIVATIONS[self.loss]
 
-    @property
+    @cached_property
     def coef_shapes(self):
         """(fan_in, fan_out) of each layer."""
-        return list(pairwise(self.units))
+        return tuple(pairwise(self.units))
 
     @property
     def parameter_names(self):
         """Names of the lists of parameters that this network has."""
         return PARAMETERS[: N_LISTS[self.normalization]]
 
-    @property
+    @cached_property
     def parameter_shapes(self):
-        """Shapes of the parameters, a tuple with a list for each of `parameter_names`: one shape
+        """Shapes of the parameters, a tuple with a tuple for each of `parameter_names`: one shape
         for each layer or, in the lists of normalization, for each hidden layer."""
-        vectors = [(units,) for units in self.units[1:]]
+        vectors = tuple([(units,) for units in self.units[1:]])
         hidden = (vectors[:-1],) * (N_LISTS[self.normalization] - 2)
         return (self.coef_shapes, vectors, *hidden)
 

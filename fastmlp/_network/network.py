@@ -35,6 +35,9 @@ class Outcome:
     rest: tuple = (0.0, 0)
 
 
+_TYPES = (np.dtype(np.float32), np.dtype(np.float64))  # faster to compare with than np.float32
+
+
 class Network:
     """One network in panels, as the compiled loops use it.
 
@@ -96,7 +99,7 @@ class Network:
             fits = (
                 isinstance(array, np.ndarray)
                 and array.shape == shape
-                and array.dtype in (np.float32, np.float64)
+                and array.dtype in _TYPES
                 and (array.flags.writeable or not writable)
             )
             if not fits:

@@ -51,8 +51,8 @@ def test_normalization_says_which_parameters_there_are():
         assert found == n_lists.get(normalization, found)
         assert len(architecture.parameter_names) == len(shapes)
         assert architecture.trained_shapes == shapes[: architecture.n_trained]
-        assert shapes[:2] == ([(4, 5), (5, 5), (5, 3)], [(5,), (5,), (3,)])
-        assert all(part == [(5,), (5,)] for part in shapes[2:])
+        assert shapes[:2] == (((4, 5), (5, 5), (5, 3)), ((5,), (5,), (3,)))
+        assert all(part == ((5,), (5,)) for part in shapes[2:])
 
 
 def test_parameters_are_held_to_the_architecture(dtype):
