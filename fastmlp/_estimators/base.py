@@ -268,6 +268,7 @@ class _BaseMLP(Predictor):
                 self.init_scale,
                 classes=getattr(self, "classes_", None),
                 last_activation=last_activation,
+                frozen_layers=frozen_layers(self, architecture.n_layers),
             )
             for _ in range(self.n_estimators)
         ]
@@ -378,10 +379,19 @@ class _BaseMLP(Predictor):
             for arrays in self._parameter_lists()
         )
 
+    def _reads_as_mlp(self):
+        """Whether the outputs follow from `coefs_`, `intercepts_` and the activations as those of
+        scikit-learn's MLP do. If not, the intercepts are in `biases_`, so that converters and other
+        readers of MLPs fail instead of computing something else."""
+        return self.normalization is None and not self.residual and self.n_estimators == 1
+
     def _set_parameters(self, parameters):
-        for name in PARAMETERS:
+        for name in (*PARAMETERS, "biases_"):
             vars(self).pop(name, None)
-        vars(self).update(zip(PARAMETERS, parameters, strict=False))
+        names = [*PARAMETERS]
+        if not self._reads_as_mlp():
+            names[1] = "biases_"
+        vars(self).update(zip(names, parameters, strict=False))
 
     @contextmanager
     def _shown(self, network, record):
@@ -475,3 +485,5 @@ class _BaseMLP(Predictor):
                 )
             )
         super().__setstate__(state)
+        if "intercepts_" in state and not self._reads_as_mlp():  # a pickle of an earlier version
+            self.biases_ = vars(self).pop("intercepts_")

@@ -353,6 +353,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """An output above it means the second class of a binary y, or a positive label."""
         return 0.5 if self.out_activation_ in PROBABILITIES else 0.0
 
+    def _reads_as_mlp(self):
+        # readers compare outputs with 0.5
+        return super()._reads_as_mlp() and self.loss != "hinge"
+
     def _implied_out_activation(self):
         """The output activation of weights that were put in by hand."""
         if self.loss == "hinge":

@@ -374,7 +374,7 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
         Number of networks that are trained together, from different initial
         weights on the same batches. Predictions (probabilities) and losses are
         means over the networks. If greater than 1, the arrays in `coefs_` and
-        `intercepts_` have an additional first axis of this length. Not
+        `biases_` have an additional first axis of this length. Not
         available with 'lbfgs'. `init` must not give all networks the same
         weights."""
 
@@ -516,8 +516,15 @@ loss_ : float
         length `n_estimators` if that is greater than 1.
 
     intercepts_ : list of ndarray, of length n_layers - 1
-        Intercepts of each layer, of shape (fan_out,); likewise with a first
-        axis of length `n_estimators`.
+        Intercepts of each layer, of shape (fan_out,).
+
+    biases_ : list of ndarray, of length n_layers - 1
+        The intercepts, in place of `intercepts_`, of a network whose outputs do
+        not follow from `coefs_`, `intercepts_` and `activation` alone: with
+        `normalization`, `residual`, several levels of the quantile loss, the
+        hinge loss, or `n_estimators` greater than 1 (then with a first axis of
+        that length). Converters that know scikit-learn's MLP would misread such
+        a network; they find no `intercepts_` and stop.
 
     norm_scales_, norm_shifts_ : list of ndarray, of length n_layers - 2
         Scales and shifts of the units of each hidden layer, of shape (units,).

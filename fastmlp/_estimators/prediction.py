@@ -66,15 +66,22 @@ class Predictor(BaseEstimator):
         return activations
 
     def _held_lists(self):
-        """`coefs_`, `intercepts_`, and the lists of normalization, as they are."""
+        """`coefs_`, `intercepts_` or `biases_`, and the lists of normalization, as they are."""
         held = vars(self)
+        intercepts = held["intercepts_" if "intercepts_" in held else "biases_"]
         if "norm_scales_" not in held:  # faster than looking up every name
-            return self.coefs_, self.intercepts_
-        return tuple([held[name] for name in PARAMETERS if name in held])
+            return held["coefs_"], intercepts
+        others = [held[name] for name in PARAMETERS[2:] if name in held]
+        return (held["coefs_"], intercepts, *others)
 
     def _parameter_lists(self):
         """The same as arrays of one type, float32 or float64."""
-        lists = self._held_lists()
+        try:
+            lists = self._held_lists()
+        except KeyError:
+            raise AttributeError(
+                f"{type(self).__name__!r} object must have both coefs_ and intercepts_, or neither"
+            ) from None
         return lists if is_uniform(lists) else converted(lists)
 
     def _fitted(self):
@@ -85,11 +92,13 @@ class Predictor(BaseEstimator):
         training left it is left to `_adopted`.
         """
         held, normalization = vars(self), None
-        if "norm_scales_" in held:
-            normalization = BY_N_LISTS.get(len(self._held_lists()))
         try:
-            lists = self._held_lists() if normalization else (held["coefs_"], held["intercepts_"])
-            coefs = lists[0]
+            coefs = held["coefs_"]
+            if "norm_scales_" in held or "intercepts_" not in held:
+                lists = self._held_lists()
+                normalization = BY_N_LISTS.get(len(lists))
+            else:
+                lists = coefs, held["intercepts_"]
             first = coefs[0]
             if single := first.ndim == 2:
                 units = layer_units(coefs, lists[1])

@@ -189,6 +189,10 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
             return super()._out_activation
         return held
 
+    def _reads_as_mlp(self):
+        # readers do not sort the levels of quantiles
+        return super()._reads_as_mlp() and getattr(self, "_levels", None) is None
+
     def _implied_out_activation(self):
         return self._out_activation
 

@@ -20,7 +20,13 @@ INITIALIZATIONS = (
 
 
 def initial_parameters(
-    architecture, random_state, init="auto", scale=0.05, classes=None, last_activation="identity"
+    architecture,
+    random_state,
+    init="auto",
+    scale=0.05,
+    classes=None,
+    last_activation="identity",
+    frozen_layers=(),
 ):
     """The weights that training starts from, as new arrays.
 
@@ -38,6 +44,8 @@ def initial_parameters(
     last_activation : str
         Activation that sets the bounds of the output layer with "auto"; scikit-learn takes that of
         the hidden layers.
+    frozen_layers : set of int
+        Layers that are not trained.
 
     Returns
     -------
@@ -64,7 +72,8 @@ def initial_parameters(
         parameters = coefs, [np.zeros(fan_out) for _, fan_out in shapes]
     parameters = *parameters, *_normalization(architecture)
     if hasattr(init, "fit"):
-        _transfer(init, parameters, classes)
+        copied = _transfer(init, parameters, classes)
+        _warn_of_transfer(init, architecture, copied, frozen_layers)
     return tuple(
         [np.array(a, dtype=architecture.dtype, order="C", copy=None) for a in arrays]
         for arrays in parameters
@@ -146,8 +155,9 @@ def _normalization(architecture):
 
 def _transfer(source, parameters, classes):
     """Replace layers by those of a fitted network that have the same number and shape; the output
-    layer only if it has the same classes."""
+    layer only if it has the same classes. Return the numbers of these layers."""
     lists = [getattr(source, name, ()) for name in PARAMETERS]
+    lists[1] = getattr(source, "intercepts_", getattr(source, "biases_", ()))
     lists = [arrays if isinstance(arrays, (list, tuple)) else () for arrays in lists]
     coefs, intercepts = lists[:2]
     if not 0 < len(coefs) == len(intercepts) or any(np.ndim(coef) != 2 for coef in coefs):
@@ -155,21 +165,51 @@ def _transfer(source, parameters, classes):
             "init must be a single fitted network, MLPClassifier or MLPRegressor (in a grid search,"
             f" wrapped in a FrozenEstimator); got {source!r}."
         )
-    copied, n_layers = 0, len(parameters[0])
+    copied, n_layers = [], len(parameters[0])
     others = getattr(source, "classes_", classes)
     if classes is not None and not np.array_equal(others, classes):
         n_layers -= 1
     for i, (own, coef, intercept) in enumerate(zip(parameters[0], *lists[:2], strict=False)):
         if i == n_layers or coef.shape != own.shape or np.shape(intercept) != own.shape[1:]:
             continue
-        copied += 1
+        copied.append(i)
         for name, arrays, given in zip(PARAMETERS, parameters, lists, strict=False):
             if i < min(len(arrays), len(given)):
                 arrays[i] = _checked(given[i], arrays[i].shape, f"{name}[{i}] of init")
+    return copied
+
+
+def _warn_of_transfer(source, architecture, copied, frozen_layers):
+    """Warn of layers that were expected from a fitted network but were not copied, and of copied
+    ones whose outputs are not what they were there."""
     if not copied:
         warnings.warn(
             "No layer of init has the shape (and, if it is the output layer, the classes) of the"
             " layer with the same number, so all layers are drawn at random."
+        )
+    if random := sorted({*frozen_layers}.difference(copied)):
+        warnings.warn(
+            f"frozen_layers names the layers {random}, which init does not have in the shapes"
+            f" {[architecture.coef_shapes[i] for i in random]}. They are drawn at random and will"
+            " not be trained: take them out of frozen_layers, or make the layers equal those of"
+            " init."
+        )
+    theirs = getattr(source, "activation", None)
+    hidden = [i for i in copied if i < architecture.n_layers - 1]
+    theirs = [theirs] * len(architecture.activations) if isinstance(theirs, str) else theirs
+    for i in hidden if isinstance(theirs, (list, tuple)) else ():
+        if i < len(theirs) and theirs[i] != (own := architecture.activations[i]):
+            warnings.warn(
+                f"init's hidden layer {i} has activation {theirs[i]!r}, this network's has {own!r}:"
+                " its weights were trained for another function."
+            )
+            break
+    normalization = getattr(source, "normalization", None)
+    if hidden and normalization != architecture.normalization:
+        warnings.warn(
+            f"init has normalization={normalization!r}, this network"
+            f" normalization={architecture.normalization!r}: its weights were trained for another"
+            " function."
         )
 
 

@@ -15,7 +15,16 @@ from fastmlp._network import plan
 from fastmlp._network.ensemble import members, stacked
 from fastmlp._network.network import train_together
 from reference.build import new_ensemble, new_network
-from reference.problems import CONTAINERS, KINDS, NORMALIZED, bits, ours, problem, sample_weights
+from reference.problems import (
+    CONTAINERS,
+    KINDS,
+    NORMALIZED,
+    bits,
+    intercepts_of,
+    ours,
+    problem,
+    sample_weights,
+)
 
 N = 3
 PARAMS = {"hidden_layer_sizes": (7,), "random_state": 0, "max_iter": 5}
@@ -34,7 +43,7 @@ WAYS = {
 
 def parts(model):
     """Each network of a fitted ensemble as (coefs, intercepts)."""
-    return members((model.coefs_, model.intercepts_))
+    return members((model.coefs_, intercepts_of(model)))
 
 
 def as_bytes(parameters):
@@ -183,9 +192,9 @@ def test_the_first_network_is_that_of_a_fit_of_one(kind, container, dtype):
     X = CONTAINERS[container](X)
     model = ours(kind, n_estimators=N, shuffle=False, **PARAMS).fit(X, y)
     one = ours(kind, shuffle=False, **PARAMS).fit(X, y)
-    assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, one.intercepts_))
+    assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, intercepts_of(one)))
     assert len({tuple(as_bytes(own)) for own in parts(model)}) == N
-    assert all(a.dtype == dtype for a in model.coefs_ + model.intercepts_)
+    assert all(a.dtype == dtype for a in model.coefs_ + intercepts_of(model))
 
 
 STEP_SETTINGS = {
@@ -205,7 +214,7 @@ def test_the_first_network_takes_the_steps_of_a_fit_of_one(settings, dtype):
     model = ours("multiclass", n_estimators=N, **params).fit(X, y)
     one = ours("multiclass", **params).fit(X, y)
     for _ in range(2):
-        assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, one.intercepts_))
+        assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, intercepts_of(one)))
         model.partial_fit(X, y)
         one.partial_fit(X, y)
 
@@ -297,7 +306,7 @@ def test_partial_fit_from_the_start(dtype):
     for m in (model, one):
         for _ in range(3):
             m.partial_fit(X, y, classes=[0, 1])
-    assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, one.intercepts_))
+    assert as_bytes(parts(model)[0]) == as_bytes((one.coefs_, intercepts_of(one)))
 
 
 def test_a_warm_start_keeps_the_networks_and_their_number(dtype):
@@ -329,7 +338,7 @@ def test_lbfgs_trains_one(dtype):
 def test_what_does_not_fit_is_refused(dtype):
     X, y = problem("multiclass", dtype=dtype)
     model = ours("multiclass", n_estimators=N, **PARAMS).fit(X, y)
-    coefs, intercepts = model.coefs_, model.intercepts_
+    coefs, intercepts = model.coefs_, intercepts_of(model)
     spoiled = [
         (coefs[:1], intercepts[:1]),
         (coefs[:1], intercepts),
@@ -356,7 +365,7 @@ def test_networks_must_not_start_alike(dtype):
     one = ours("multiclass", **PARAMS).fit(X, y)
     for init in (
         one,
-        (one.coefs_, one.intercepts_),
+        (one.coefs_, intercepts_of(one)),
         lambda *shape_and_state: np.ones(shape_and_state[:2]),
     ):
         ours("multiclass", init=init, **PARAMS).fit(X, y)
@@ -440,6 +449,8 @@ def test_an_interrupt_leaves_all_networks_at_the_same_step(n_threads, size, monk
     if rest:
         first = 200 * rest
         twin.set_params(batch_size=200).partial_fit(X[:first], y[:first], classes=np.unique(y))
-    assert as_bytes((twin.coefs_, twin.intercepts_)) == as_bytes((model.coefs_, model.intercepts_))
+    assert as_bytes((twin.coefs_, intercepts_of(twin))) == as_bytes(
+        (model.coefs_, intercepts_of(model))
+    )
     for a, b in zip(twin._optimizer.slots, model._optimizer.slots, strict=True):
         assert as_bytes(a) == as_bytes(b)

@@ -20,6 +20,7 @@ from reference.problems import (
     CONTAINERS,
     KINDS,
     NORMALIZED,
+    intercepts_of,
     ours,
     problem,
     sample_weights,
@@ -47,7 +48,7 @@ def new(kind, solver="sgd", **params):
 def first_weights(estimator, X, y):
     """What training begins with: the weights of a fit that does not move them."""
     still = clone(estimator).set_params(max_iter=1, learning_rate_init=1e-300, alpha=0).fit(X, y)
-    return still.coefs_, still.intercepts_
+    return still.coefs_, intercepts_of(still)
 
 
 def close(found, expected, dtype):
@@ -142,7 +143,7 @@ def test_delta_is_the_slope_of_a_samples_loss(kind, params):
             row, losses = (0, 19)[unit % 2], []
             for moved in (h, -h):
                 other = copy.deepcopy(estimator)
-                other.intercepts_[i][unit] += moved
+                intercepts_of(other)[i][unit] += moved
                 losses.append(trace_step(other, X[row : row + 1], y[row : row + 1]).loss)
             slope = times[row] * (losses[0] - losses[1]) / (2 * h)
             np.testing.assert_allclose(layer.delta[row, unit], slope, rtol=1e-6, atol=1e-9)
@@ -226,13 +227,13 @@ def test_a_fitted_estimator_takes_the_step_that_partial_fit_takes(kind, solver, 
     weights = sample_weights(120)
     step = trace_step(estimator, X[batch], y[batch], weights)
     assert pickle.dumps(estimator) == state, "the estimator was changed"
-    then = [np.array(a) for a in (*estimator.coefs_, *estimator.intercepts_)]
+    then = [np.array(a) for a in (*estimator.coefs_, *intercepts_of(estimator))]
     estimator.set_params(shuffle=False).partial_fit(X[batch], y[batch], weights)
     assert estimator.loss_ == step.loss
     updates = [layer.coef_update for layer in step.layers]
     updates += [layer.intercept_update for layer in step.layers]
     for now, before, update in zip(
-        (*estimator.coefs_, *estimator.intercepts_), then, updates, strict=True
+        (*estimator.coefs_, *intercepts_of(estimator)), then, updates, strict=True
     ):
         np.testing.assert_array_equal(now - before, update)
 
@@ -346,7 +347,7 @@ def test_normalization_and_residual_layers_are_shown(params):
         below = layer.a
         for name, attribute in [
             ("coef", "coefs_"),
-            ("intercept", "intercepts_"),
+            ("intercept", "biases_"),
             ("scale", "norm_scales_"),
             ("shift", "norm_shifts_"),
         ]:

@@ -6,7 +6,15 @@ import pytest
 from fastmlp import MLPClassifier, MLPRegressor
 from fastmlp._core import N_LISTS, N_TRAINED
 from reference.naive import EPSILON
-from reference.problems import LAYER_FEATURES, NORMALIZED, bits, ours, outputs, problem
+from reference.problems import (
+    LAYER_FEATURES,
+    NORMALIZED,
+    bits,
+    intercepts_of,
+    ours,
+    outputs,
+    problem,
+)
 
 
 def test_batches_that_weigh_nothing_leave_the_noise_as_it_was():
@@ -28,7 +36,7 @@ def test_batch_normalization_folds_into_the_weights(kind):
     model = ours(kind, normalization="batch", **params).fit(X, y)
     assert all((v != 1).all() for v in model.norm_variances_)
     folded = ours(kind, **params).fit(X, y)
-    for i, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True)):
+    for i, (coef, intercept) in enumerate(zip(model.coefs_, intercepts_of(model), strict=True)):
         scale, shift = 1, 0
         if i < 2:
             scale = model.norm_scales_[i] / np.sqrt(model.norm_variances_[i] + EPSILON)
@@ -46,13 +54,13 @@ def test_running_averages_follow_the_batches():
     model.fit(X, y)
     start = ours("squared", normalization="batch", random_state=0, **params)
     start.set_params(learning_rate_init=1e-300).fit(X, y)  # as good as no step
-    coef, intercept = start.coefs_[0], start.intercepts_[0]
+    coef, intercept = start.coefs_[0], intercepts_of(start)[0]
     for _ in range(4):
         z = X @ coef + intercept
         means, variances = 0.9 * means + 0.1 * z.mean(axis=0), 0.9 * variances + 0.1 * z.var(axis=0)
         np.testing.assert_allclose(model.norm_means_[0], means, atol=1e-13)
         np.testing.assert_allclose(model.norm_variances_[0], variances, rtol=1e-12)
-        coef, intercept = model.coefs_[0].copy(), model.intercepts_[0].copy()
+        coef, intercept = model.coefs_[0].copy(), intercepts_of(model)[0].copy()
         model.fit(X, y)
 
 
@@ -62,7 +70,7 @@ def test_a_short_batch_counts_less_in_the_running_averages():
     params = {"hidden_layer_sizes": (7,), "batch_size": 40, "shuffle": False, "max_iter": 1}
     params |= {"learning_rate_init": 1e-300, "random_state": 0}  # as good as no step
     model = ours("squared", normalization="batch", **params).fit(X, y)
-    z = X @ model.coefs_[0] + model.intercepts_[0]
+    z = X @ model.coefs_[0] + intercepts_of(model)[0]
     variance = 0.9 + 0.1 * z[:40].var(axis=0)
     variance *= 1 - 0.1 / 40  # one row has none
     np.testing.assert_allclose(model.norm_variances_[0], variance, rtol=1e-12)

@@ -81,9 +81,14 @@ def outputs(model, X):
     return getattr(model, "predict_proba", model.predict)(X)
 
 
+def intercepts_of(model):
+    """The intercepts: in `biases_` where the network is not a plain MLP."""
+    return model.biases_ if hasattr(model, "biases_") else model.intercepts_
+
+
 def bits(model, X):
     """All that a fit computed and what it predicts, as bytes."""
-    arrays = [*model.coefs_, *model.intercepts_, outputs(model, X)]
+    arrays = [*model.coefs_, *intercepts_of(model), outputs(model, X)]
     curves = [getattr(model, "loss_curve_", None), model.loss_]
     scores = getattr(model, "validation_scores_", None)
     return [np.asarray(a).tobytes() for a in arrays] + [repr(curves), repr(scores)]

@@ -15,7 +15,16 @@ from fastmlp._network import plan
 from fastmlp._training import stochastic
 from fastmlp._training.schedules import SCHEDULES
 from reference.build import new_network
-from reference.problems import CONTAINERS, NORMALIZED, bits, ours, outputs, problem, sample_weights
+from reference.problems import (
+    CONTAINERS,
+    NORMALIZED,
+    bits,
+    intercepts_of,
+    ours,
+    outputs,
+    problem,
+    sample_weights,
+)
 
 ALWAYS = {"loss", "learning_rate", "seconds"}
 VALIDATED = ALWAYS | {"validation_loss", "validation_score"}
@@ -349,12 +358,12 @@ def test_outputs_of_hidden_layers(kind, container, dtype):
     wrapped = CONTAINERS[container](X)
     h = X
     for layer, function in enumerate((np.tanh, lambda z: np.maximum(z, 0))):
-        h = function(h @ model.coefs_[layer] + model.intercepts_[layer])
+        h = function(h @ model.coefs_[layer] + intercepts_of(model)[layer])
         found = model.hidden_layer(wrapped, layer=layer)
         assert found.dtype == dtype
         np.testing.assert_allclose(found, h, rtol=1e-4, atol=1e-6)
         assert found.tobytes() == model.hidden_layer(wrapped, layer=layer - 2).tobytes()
-    top = found @ model.coefs_[2] + model.intercepts_[2]
+    top = found @ model.coefs_[2] + intercepts_of(model)[2]
     link = {"squared x3": lambda z: z, "poisson": lambda z: np.exp(z).ravel()}.get(kind)
     if link is not None:
         np.testing.assert_allclose(outputs(model, X), link(top), rtol=1e-4, atol=1e-5)
@@ -393,7 +402,7 @@ def test_hidden_layers_of_networks_with_more_than_products(params, dtype):
     X, y = problem("squared x3", dtype=dtype)
     params = params | {"hidden_layer_sizes": (6, 6), "dropout": 0.2}
     model = small("squared x3", **params).fit(X, y)
-    top = model.hidden_layer(X) @ model.coefs_[2] + model.intercepts_[2]
+    top = model.hidden_layer(X) @ model.coefs_[2] + intercepts_of(model)[2]
     np.testing.assert_allclose(model.predict(X), top, rtol=1e-4, atol=1e-5)
     plain = small("squared x3", record=EVERYTHING, **params).fit(X, y)
     assert bits(plain, X) == bits(model, X)

@@ -207,9 +207,10 @@ def test_networks_of_an_ensemble_are_trained_as_alone(normalization, average, dt
     alone = ours("multiclass", **params | {"n_estimators": 1, "warm_start": True})
     alone.set_params(max_iter=1).fit(X, y)
     together = ours("multiclass", **params | {"warm_start": True}).set_params(max_iter=1).fit(X, y)
-    for name in PARAMETERS:
+    for name in ("coefs_", "biases_", *PARAMETERS[2:]):
         if hasattr(together, name):
-            setattr(alone, name, [a[1].copy() for a in getattr(together, name)])
+            own = "intercepts_" if (name, normalization) == ("biases_", None) else name
+            setattr(alone, own, [a[1].copy() for a in getattr(together, name)])
     for model in (alone, together):
         model.set_params(max_iter=4, shuffle=False).fit(X, y)
     for a, b in zip(alone.coefs_, together.coefs_, strict=True):
