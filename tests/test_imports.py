@@ -14,9 +14,11 @@ pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources bes
 FLOORS = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
-    *("_estimators.prediction", "_estimators.scoring", "_estimators.constraints"),
+    *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),
+    "_estimators.constraints",
     *("_estimators.losses", "_estimators.docs"),
-    *("_training.stochastic", "_training.lbfgs", "_training.settings", "_training.progress"),
+    *("_training.stochastic", "_training.lbfgs", "_training.baseline", "_training.settings"),
+    "_training.progress",
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
     "_training.schedules",
     *("_network.ensemble", "_network.network", "_network.layer", "_network.threads"),
@@ -33,11 +35,15 @@ EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a
 # Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {
     "numpy": set(FLOORS),
-    "scipy": {"_estimators.prediction", "_training.lbfgs", "_core"},
+    "scipy": {
+        *("_estimators.prediction", "_estimators.advice", "_training.lbfgs"),
+        *("_training.baseline", "_core"),
+    },
     "scipy.optimize": {"_training.lbfgs"},
     "sklearn": {
         *(name for name in FLOORS if name.startswith("_estimators.")),
         *("_training.stochastic", "_training.lbfgs", "_training.validation"),
+        "_training.baseline",
         "_network.initialization",
     },
     "joblib": {"_network.threads"},

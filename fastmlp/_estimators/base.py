@@ -30,6 +30,7 @@ from .._training.settings import Task, TrainingSettings
 from .._training.stochastic import fit_stochastic
 from .._training.validation import Validation, split
 from .._version import __version__
+from .advice import warn_of_other_scales, warn_of_scales, warn_of_weights
 from .constraints import (
     CONSTRAINTS,
     check_drawn,
@@ -70,7 +71,9 @@ def _checked_weights(sample_weight, X):
     """Check the weights as scikit-learn does; return float64 (n_samples,), or None."""
     if sample_weight is None:
         return None
-    sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    sample_weight = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
     if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return np.require(sample_weight, requirements="CA")
@@ -85,6 +88,30 @@ def _is_stochastic(estimator):
     return True
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None), tuple))
+_VALID = set()  # (class, types, values) of parameters that have been checked
+
+# Private methods of scikit-learn's MLP that programs override -> what to use here instead.
+_HOOKS = {
+    "_init_coef": "the parameter init, which may be a callable",
+    "_initialize": "the parameter init, which may be a callable",
+    "_backprop": "the parameters loss, dropout, normalization and clip_norm",
+    "_compute_loss_grad": "the parameters loss and l1_ratio",
+    "_loss_grad_lbfgs": "the parameter loss",
+    "_forward_pass": "the parameters activation and residual, or hidden_layer",
+    "_forward_pass_fast": "the parameters activation and residual, or hidden_layer",
+    "_fit": "fit",
+    "_fit_lbfgs": "the parameters max_iter, max_fun and max_time",
+    "_fit_stochastic": "partial_fit in a loop of your own, X_val, or the parameter solver",
+    "_update_no_improvement_count": "the parameters scoring, early_stopping and X_val of fit",
+    "_score": "the parameter scoring",
+    "_score_with_function": "the parameter scoring",
+    "_validate_input": "fit, which may prepare X and y before it calls super().fit",
+    "_predict": "predict",
+    "_unpack": "coefs_ and intercepts_",
+}
+
+
 class _BaseMLP(Predictor):
     """What the classifier and the regressor share.
 
@@ -96,6 +123,15 @@ class _BaseMLP(Predictor):
     _doc_link_module = "fastmlp"
     _doc_link_template = "https://github.com/fastmlp/fastmlp"
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in _HOOKS.keys() & vars(cls).keys():
+            warnings.warn(
+                f"{cls.__name__}.{name} overrides a private method of scikit-learn's MLP, which"
+                f" fastmlp does not call. Use {_HOOKS[name]} instead.",
+                stacklevel=2,
+            )
+
     @classmethod
     @functools.cache
     def _param_names(cls):
@@ -104,6 +140,24 @@ class _BaseMLP(Predictor):
     @classmethod
     def _get_param_names(cls):
         return list(cls._param_names())
+
+    def _validate_params(self):
+        """Check each parameter by itself. The check takes a tenth of a tiny fit, so that plain
+        values which have passed are remembered; others, which may be mutable, are not."""
+        values = tuple([getattr(self, name) for name in self._param_names()])
+        types = tuple(map(type, values))
+        key = type(self), types, values
+        try:
+            plain = _PLAIN.issuperset(types) and hash(key) is not None
+        except TypeError:  # a list in a tuple
+            plain = False
+        if plain and key in _VALID:
+            return
+        super()._validate_params()
+        if plain:
+            if len(_VALID) == 1000:
+                _VALID.clear()
+            _VALID.add(key)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -158,7 +212,7 @@ class _BaseMLP(Predictor):
         >>> len(clf.validation_loss_curve_), sorted(clf.history_)
         (30, ['learning_rate', 'loss', 'seconds', 'validation_loss', 'validation_score'])
         """
-        return self._fit(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
+        return self._train(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
 
     def _begin(
         self, X, y, sample_weight, incremental=False, classes=None, held_out=(None, None, None)
@@ -174,6 +228,9 @@ class _BaseMLP(Predictor):
             if fresh:
                 self._forget_network()
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
+            if fresh:
+                warn_of_scales(X, type(self).__name__)
+            warn_of_weights(sample_weight, self.alpha)
             dtype, labels = self._computing_dtype(X, held), y
             loss_settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
@@ -184,6 +241,7 @@ class _BaseMLP(Predictor):
             self._random_state = check_random_state(self.random_state)
             if fresh:
                 parameters = self._draw_parameters(architecture, last_activation)
+                self._shift_outputs(parameters, y, sample_weight)
             else:
                 parameters = self._copy_parameters(architecture, held)
             record = self._read_record()
@@ -193,6 +251,9 @@ class _BaseMLP(Predictor):
             stochastic = self.solver in OPTIMIZERS
             if held_out[0] is not None:
                 validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
+                warn_of_other_scales(X, validation.dataset.X, "X")
+                if isinstance(self, RegressorMixin):
+                    warn_of_other_scales(y, validation.dataset.y, "y")
             elif stochastic and self.early_stopping and not incremental:
                 strata = self._strata(labels)
                 order, rows = split(
@@ -219,7 +280,7 @@ class _BaseMLP(Predictor):
             record.history = history.measures
         return Task(settings, record, network, dataset, order, parameters, batch_size, history)
 
-    def _fit(self, X, y, sample_weight, incremental=False, **given):
+    def _train(self, X, y, sample_weight, incremental=False, **given):
         task = self._begin(X, y, sample_weight, incremental, **given)
         # From here on training writes to the new arrays, and no argument is refused.
         try:
@@ -325,6 +386,9 @@ class _BaseMLP(Predictor):
     @property
     def _out_activation(self):
         return OUT_ACTIVATIONS[self._training_loss]
+
+    def _shift_outputs(self, parameters, y, sample_weight):
+        """Change the intercepts of the outputs such that predictions begin near encoded y."""
 
     def _weigh_classes(self, y, sample_weight):
         """The sample weights, multiplied by the weights of the classes in the encoded y."""

@@ -433,7 +433,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         >>> clf.partial_fit([[2.0]], [2]).t_
         3
         """
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self._train(X, y, sample_weight, incremental=True, classes=classes)
 
     def predict(self, X):
         """Class labels of the samples in X.

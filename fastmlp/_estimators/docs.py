@@ -65,7 +65,10 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
     alpha : float, default=0.0001
         Strength of the L2 penalty on the coefficients (not on the intercepts).
         ``alpha / 2 * sum(coefs ** 2)``, divided by the number of samples in the
-        batch (by the sum of their weights, if given), is added to the loss.
+        batch (by the sum of their weights, if given), is added to the loss. So
+        weights that sum to 1, as AdaBoost's, make it stronger by the number of
+        samples: multiply them by ``len(X) / sample_weight.sum()``, or reduce
+        `alpha`.
 
     batch_size : int or 'auto', default='auto'
         Number of samples in a mini-batch; 'auto' means ``min(200,
@@ -449,7 +452,8 @@ loss : str, default='squared_error'
         - 'poisson': half the Poisson deviance ``y * log(y / p) - y + p``; y
           must not be negative;
         - 'gamma': half the gamma deviance ``y / p - log(y / p) - 1``; y must be
-          positive;
+          positive. Predictions begin at the mean of y; with 'poisson' they do
+          unless ``init='auto'``, which is scikit-learn's start, near 1;
         - 'absolute_error': ``abs(y - p)``;
         - 'huber': ``(y - p) ** 2 / 2`` if ``abs(y - p) <= delta``, otherwise
           ``delta * (abs(y - p) - delta / 2)`` (Huber, 1964); `loss_params` may

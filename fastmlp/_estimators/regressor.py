@@ -193,6 +193,16 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         # readers do not sort the levels of quantiles
         return super()._reads_as_mlp() and getattr(self, "_levels", None) is None
 
+    def _shift_outputs(self, parameters, y, sample_weight):
+        """With a log link, add log(mean of y) to the intercepts that were drawn, because the losses
+        have almost no gradient where predictions are far too small or too large. Not for 'poisson'
+        with ``init="auto"``, which is scikit-learn's start."""
+        drawn = callable(self.init) or isinstance(self.init, str)
+        as_scikit_learn = self.loss == "poisson" and self.init == "auto"
+        if self._out_activation == "exp" and drawn and not as_scikit_learn:
+            mean = np.average(y, axis=0, weights=sample_weight)
+            parameters[1][-1] += np.log(np.where(mean > 0, mean, 1)).astype(y.dtype)
+
     def _implied_out_activation(self):
         return self._out_activation
 
@@ -223,6 +233,11 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return y
 
     def _encoded(self, y, dtype):
+        if y.dtype.kind in "mM":
+            raise ValueError(
+                f"y must be numbers, got {y.dtype}. Convert it first, for example to"
+                " (y - y.min()) / np.timedelta64(1, 'D')."
+            )
         # y is checked again, because a number may be too large for float32
         if y.dtype.kind not in "fiub":  # refuses strings of digits
             y = check_array(y, dtype="numeric", ensure_2d=False, input_name="y", estimator=self)
@@ -293,7 +308,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         ValueError
             As in `fit`.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._train(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
         """Predicted targets of the samples in X.

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._core import shuffle
 from .._network.network import Outcome
+from .baseline import warn_of_failure
 from .optimizer import OptimizerState
 from .progress import Progress
 
@@ -31,6 +32,7 @@ def fit_stochastic(task, random_state, *, incremental=False):
     try:
         training.run()
         training.warn_if_unfinished()
+        training.warn_of_failure()
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.")
     finally:
@@ -54,6 +56,7 @@ class _StochasticTraining:
         self.restore = not incremental and (
             self.progress.by_score if restore == "auto" else restore
         )
+        self.stalled = False  # whether the stopping rule has ended the training
         self.has_best = False  # whether the task's parameters are those of the best epoch
         if self.restore:
             self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
@@ -100,6 +103,7 @@ class _StochasticTraining:
                 record.no_improvement_count = 0  # low rates bring no progress, and mean nothing
             if message := self.progress.plateau:
                 if optimizer.on_plateau(settings, message):
+                    self.stalled = True
                     break
                 record.no_improvement_count = 0
         else:
@@ -167,6 +171,16 @@ class _StochasticTraining:
                 " average_weights='swa' averages the weights; the last weights are kept."
                 % settings.max_iter
             )
+
+    def warn_of_failure(self):
+        """Warn if the weights that are kept are worth nothing."""
+        record = self.task.record
+        losses = record.loss_curve[len(record.loss_curve) - record.n_iter :]
+        if self.has_best:
+            losses = losses[: record.best_iteration - len(self.task.history) + len(losses)]
+        if not self.incremental:
+            ended = self.stalled or self.task.settings.schedule.has_end
+            warn_of_failure(self.task, losses, ended)
 
     def hand_over(self):
         """Leave the trained weights in the task's parameters, and the optimizer's state."""

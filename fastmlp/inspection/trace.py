@@ -236,7 +236,7 @@ def trace_step(estimator, X, y, sample_weight=None):
     activations.append(_outputs(last_inputs, before, architecture))
 
     model.set_params(batch_size=len(dataset), frozen_layers=estimator.frozen_layers)
-    after = model._fit(X, y, sample_weight, incremental=True)._parameter_lists()
+    after = model._train(X, y, sample_weight, incremental=True)._parameter_lists()
     below, layers = dataset.X.astype(network.dtype), []
     for i, function in enumerate([*architecture.activations, architecture.out_activation]):
         changes = {}
