@@ -4,21 +4,24 @@ Between calls, `coefs_` and `intercepts_` are the only authoritative copy of the
 arrays of the estimator, which users and pickles may change.
 """
 
+import copy
 import functools
 import warnings
 from contextlib import contextmanager
 from dataclasses import fields
+from numbers import Integral
 from operator import index
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._core import OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from .._network.architecture import PARAMETERS, Architecture
-from .._network.ensemble import Ensemble, stacked
+from .._network.ensemble import Ensemble, members, stacked
 from .._network.initialization import initial_parameters
 from .._network.network import Network
 from .._network.threads import effective_n_threads
@@ -31,6 +34,7 @@ from .._training.stochastic import fit_stochastic
 from .._training.validation import Validation, split
 from .._version import __version__
 from .advice import warn_of_other_scales, warn_of_scales, warn_of_weights
+from .callers import is_own_call
 from .constraints import (
     CONSTRAINTS,
     check_drawn,
@@ -40,6 +44,7 @@ from .constraints import (
     dropout_rates,
     frozen_layers,
 )
+from .hints import check_parameters, explains_arguments, of_value, sorted_options, warn_of_hooks
 from .prediction import X_CHECKS, Predictor, float_sparse
 from .scoring import Scorer
 
@@ -91,26 +96,6 @@ def _is_stochastic(estimator):
 _PLAIN = frozenset((str, int, float, bool, type(None), tuple))
 _VALID = set()  # (class, types, values) of parameters that have been checked
 
-# Private methods of scikit-learn's MLP that programs override -> what to use here instead.
-_HOOKS = {
-    "_init_coef": "the parameter init, which may be a callable",
-    "_initialize": "the parameter init, which may be a callable",
-    "_backprop": "the parameters loss, dropout, normalization and clip_norm",
-    "_compute_loss_grad": "the parameters loss and l1_ratio",
-    "_loss_grad_lbfgs": "the parameter loss",
-    "_forward_pass": "the parameters activation and residual, or hidden_layer",
-    "_forward_pass_fast": "the parameters activation and residual, or hidden_layer",
-    "_fit": "fit",
-    "_fit_lbfgs": "the parameters max_iter, max_fun and max_time",
-    "_fit_stochastic": "partial_fit in a loop of your own, X_val, or the parameter solver",
-    "_update_no_improvement_count": "the parameters scoring, early_stopping and X_val of fit",
-    "_score": "the parameter scoring",
-    "_score_with_function": "the parameter scoring",
-    "_validate_input": "fit, which may prepare X and y before it calls super().fit",
-    "_predict": "predict",
-    "_unpack": "coefs_ and intercepts_",
-}
-
 
 class _BaseMLP(Predictor):
     """What the classifier and the regressor share.
@@ -123,14 +108,13 @@ class _BaseMLP(Predictor):
     _doc_link_module = "fastmlp"
     _doc_link_template = "https://github.com/fastmlp/fastmlp"
 
+    def __new__(cls, *args, **kwargs):
+        check_parameters(cls, kwargs)
+        return super().__new__(cls)
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        for name in _HOOKS.keys() & vars(cls).keys():
-            warnings.warn(
-                f"{cls.__name__}.{name} overrides a private method of scikit-learn's MLP, which"
-                f" fastmlp does not call. Use {_HOOKS[name]} instead.",
-                stacklevel=2,
-            )
+        warn_of_hooks(cls)
 
     @classmethod
     @functools.cache
@@ -153,12 +137,19 @@ class _BaseMLP(Predictor):
             plain = False
         if plain and key in _VALID:
             return
-        super()._validate_params()
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            message = sorted_options(str(error))
+            name = message.split("'")[1]
+            hint = of_value(message, getattr(self, name, None), name)
+            raise InvalidParameterError(message + hint) from None
         if plain:
             if len(_VALID) == 1000:
                 _VALID.clear()
             _VALID.add(key)
 
+    @explains_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train on X and y, from new weights unless `warm_start` is set.
@@ -288,6 +279,10 @@ class _BaseMLP(Predictor):
                 fit_stochastic(task, self._random_state, incremental=incremental)
             else:
                 fit_lbfgs(task)
+        except KeyboardInterrupt:
+            if not is_own_call():
+                raise
+            warnings.warn("Training interrupted by user.")
         finally:
             self._write_record(task.record)
         if not all(np.isfinite(a).all() for arrays in task.parameters for a in arrays):
@@ -396,7 +391,13 @@ class _BaseMLP(Predictor):
 
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes
-        sizes = [index(size) for size in (sizes if hasattr(sizes, "__iter__") else [sizes])]
+        sizes = sizes if hasattr(sizes, "__iter__") else [sizes]
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be an integer or a list with one for each hidden layer,"
+                f" such as (100, 50); got {self.hidden_layer_sizes!r}."
+            )
+        sizes = [index(size) for size in sizes]
         if any(size <= 0 for size in sizes):
             raise ValueError("hidden_layer_sizes must be > 0, got %s." % sizes)
         return sizes
@@ -457,6 +458,39 @@ class _BaseMLP(Predictor):
             names[1] = "biases_"
         vars(self).update(zip(names, parameters, strict=False))
 
+    @property
+    def estimators_(self):
+        """The fitted networks, each as an estimator. Only if `n_estimators` is
+        greater than 1.
+
+        Their predictions tell how far the networks agree. They share the
+        arrays of this estimator.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp import MLPRegressor
+        >>> X = np.linspace(0, 1, 50)[:, np.newaxis]
+        >>> params = {"hidden_layer_sizes": (8,), "solver": "sgd", "random_state": 0}
+        >>> reg = MLPRegressor(n_estimators=3, **params).fit(X, X[:, 0])
+        >>> predictions = [one.predict(X) for one in reg.estimators_]
+        >>> bool(np.allclose(np.mean(predictions, axis=0), reg.predict(X)))
+        True
+        >>> np.std(predictions, axis=0).shape
+        (50,)
+        """
+        check_is_fitted(self, "coefs_")
+        if len(self._fitted()) == 1:
+            raise AttributeError("estimators_ is for several networks: fit with n_estimators > 1.")
+        networks = []
+        for own in members(self._parameter_lists()):
+            network = copy.copy(self)
+            network.n_estimators = 1
+            network._set_parameters(own)
+            vars(network).pop("_optimizer", None)
+            networks.append(network)
+        return networks
+
     @contextmanager
     def _shown(self, network, record):
         """Within the block, the estimator has the record and the current weights of `network`."""
@@ -486,7 +520,7 @@ class _BaseMLP(Predictor):
 
     def _write_record(self, record):
         """Write the record to the attributes."""
-        stochastic = record.loss_curve is not None
+        stochastic = record.optimizer is not None
         for name, attribute in _RECORD.items():
             value = getattr(record, name)
             if value is not None or (stochastic and name in _NONE_IF_NOT_MEASURED):

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import (
 
 from . import docs
 from .base import _BaseMLP, _is_stochastic
+from .hints import explains_arguments
 from .losses import (
     CLASSIFIER_LOSSES,
     check_name,
@@ -38,7 +39,11 @@ def _fitted_binarizer(y):
     """What ``LabelBinarizer().fit(y)`` returns."""
     binarizer, classes = LabelBinarizer(), _plain_classes(y)
     if classes is None:
-        return binarizer.fit(y)
+        try:
+            return binarizer.fit(y)
+        except ValueError:
+            check_classification_targets(y)  # says of what type y is, and does not print all of it
+            raise
     binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
     binarizer.sparse_input_, binarizer.classes_ = False, classes
     return binarizer
@@ -394,6 +399,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         return float(np.average(correct, weights=sample_weight))
 
     @available_if(_is_incremental)
+    @explains_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch of mini-batches, continuing from the last call.
@@ -433,7 +439,27 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         >>> clf.partial_fit([[2.0]], [2]).t_
         3
         """
+        if classes is None and sample_weight is not None:
+            self._refuse_classes_as_weights(sample_weight, y)
         return self._train(X, y, sample_weight, incremental=True, classes=classes)
+
+    def _refuse_classes_as_weights(self, sample_weight, y):
+        """Refuse the classes as third argument of partial_fit, where they stood in other estimators
+        and older versions of scikit-learn's MLP."""
+        given = np.asarray(sample_weight)
+        known = getattr(self, "classes_", None)
+        if known is None:
+            same = given.ndim == 1 and np.array_equal(given, np.unique(given))
+            same = same and len(given) != len(y) and np.isin(np.unique(y), given).all()
+        else:
+            same = given.ndim == 1 and np.array_equal(given, known)
+        if same:
+            raise ValueError(
+                "The third argument of partial_fit is sample_weight, as in scikit-learn since"
+                f" version 1.7, but got the classes, {sample_weight!r}. Use"
+                f" partial_fit(X, y, classes={sample_weight!r}); if they are weights, pass"
+                " sample_weight as a keyword together with classes."
+            )
 
     def predict(self, X):
         """Class labels of the samples in X.

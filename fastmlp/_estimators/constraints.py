@@ -136,7 +136,14 @@ def _check_solver(est, schedule):
     if refused:
         name = min(refused)
         raise ValueError(
-            f"{name}={getattr(est, name)!r} cannot be used with solver={solver!r}: {reason}."
+            f"{name}={getattr(est, name)!r} cannot be used with solver={solver!r}: {reason}. Use"
+            f" another solver, or leave {name} at its default."
+        )
+    if solver == "lbfgs" and est.early_stopping:
+        warnings.warn(
+            "early_stopping=True has no effect with solver='lbfgs', as in scikit-learn: L-BFGS ends"
+            " when its gradient is within tol, after max_iter iterations or after max_time seconds."
+            " Use another solver to stop early."
         )
     if est.weight_decay is not None and solver not in DECAYING:
         raise ValueError(

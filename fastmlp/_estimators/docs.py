@@ -138,7 +138,8 @@ hidden_layer_sizes : int or array-like of int of shape (n_layers - 2,), default=
 
     verbose : bool or int, default=False
         Whether to print the loss (and the validation score, if any) of each
-        epoch.
+        epoch, or iteration of 'lbfgs'. A number k greater than 1 prints those of
+        the first and of every k-th.
 
     warm_start : bool, default=False
         Whether `fit` starts from the weights of the previous call instead of
@@ -493,8 +494,8 @@ loss_ : float
 
     loss_curve_ : list of float
         Loss of each epoch: the mean over its batches, each measured before its
-        step. It has length `n_iter_` after a first fit; warm starts and
-        `partial_fit` append to it. Not set by 'lbfgs'.
+        step; with 'lbfgs', of each iteration. It has length `n_iter_` after a
+        first fit; warm starts and `partial_fit` append to it.
 
     validation_scores_ : list of float, as long as `loss_curve_`, or None
         {score}, or the score that `scoring` selects, on the validation set

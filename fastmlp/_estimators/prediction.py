@@ -213,12 +213,17 @@ class Predictor(BaseEstimator):
         -------
         outputs : ndarray of shape (n_samples, n_units)
             Outputs of the layer as in a prediction, in the network's floating
-            point type.
+            point type. With `n_estimators` greater than 1, those of one network
+            after the other.
 
         Raises
         ------
         ValueError
             If there is no such hidden layer.
+
+        See Also
+        --------
+        sklearn.preprocessing.FunctionTransformer : Makes it a step of a pipeline.
 
         Examples
         --------
@@ -229,10 +234,19 @@ class Predictor(BaseEstimator):
         (4, 2)
         >>> clf.hidden_layer(X, layer=0).shape
         (4, 8)
+
+        As features of another model:
+
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import FunctionTransformer
+        >>> model = make_pipeline(FunctionTransformer(clf.hidden_layer), LogisticRegression())
+        >>> model.fit(X, y).predict(X).shape
+        (4,)
         """
         check_is_fitted(self, "coefs_")
         if len(self._fitted()) > 1:
-            raise ValueError("hidden_layer needs a single network; fit with n_estimators=1.")
+            return np.hstack([one.hidden_layer(X, layer) for one in self.estimators_])
         n_hidden = len(self.coefs_) - 1
         layer = index(layer)
         if not -n_hidden <= layer < n_hidden:

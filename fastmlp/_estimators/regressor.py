@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from .._core import ACTIVATIONS, POSITIVE, RANGES
 from . import docs
 from .base import _BaseMLP, _is_stochastic
+from .hints import explains_arguments
 from .losses import (
     REGRESSOR_LOSSES,
     check_name,
@@ -280,6 +281,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return float(np.mean(scores))
 
     @available_if(_is_stochastic)
+    @explains_arguments
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch of mini-batches, continuing from the last call.

@@ -36,6 +36,11 @@ class Scorer:
             score = self.scorer(self.estimator, self.X, self.y, **self.weights)
         except Exception as error:
             error.add_note(f"scoring={scoring!r} failed on the validation set.")
+            if "pos_label" in str(error):
+                error.add_note(
+                    "Say which label is the positive one, for example with"
+                    " scoring=make_scorer(f1_score, pos_label=...)."
+                )
             raise
         if not isinstance(score, Real):
             raise ValueError(f"scoring must return a number, got {score!r}.")

@@ -66,7 +66,11 @@ def initial_parameters(
     else:
         draw = init if callable(init) else _strategy(init, scale)
         coefs = [
-            _checked(draw(*shape, random_state), shape, f"the weights that init drew for layer {i}")
+            _checked(
+                _drawn(draw, shape, random_state),
+                shape,
+                f"the weights that init drew for layer {i}",
+            )
             for i, shape in enumerate(shapes)
         ]
         parameters = coefs, [np.zeros(fan_out) for _, fan_out in shapes]
@@ -91,6 +95,16 @@ def _sklearns(shapes, activations, random_state):
         coefs.append(random_state.uniform(-bound, bound, (fan_in, fan_out)))
         intercepts.append(random_state.uniform(-bound, bound, fan_out))
     return coefs, intercepts
+
+
+def _drawn(draw, shape, random_state):
+    try:
+        return draw(*shape, random_state)
+    except TypeError as error:
+        raise TypeError(
+            f"init={draw!r} failed as init(fan_in, fan_out, random_state): {error}. An example is"
+            " init=lambda fan_in, fan_out, random_state: np.zeros((fan_in, fan_out))."
+        ) from error
 
 
 def _strategy(name, scale):

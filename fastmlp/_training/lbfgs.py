@@ -1,17 +1,14 @@
 """Training by SciPy's L-BFGS-B."""
 
-import warnings
 from time import perf_counter
 
 import numpy as np
-import scipy
 import scipy.optimize
-from sklearn.utils.fixes import parse_version
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
-# SciPy 1.15 rewrote L-BFGS-B without its printing, and deprecated the option.
-_LBFGS_PRINTS = parse_version(scipy.__version__) < parse_version("1.15")
+from .baseline import warn_of_failure
+from .progress import as_list
 
 
 def _views(vector, parameters):
@@ -40,6 +37,8 @@ def fit_lbfgs(task):
     accepted, loss = start, None
     deadline, late = settings.deadline(), False
     record.n_iter = 0
+    record.loss_curve = as_list(record.loss_curve)
+    before = len(record.loss_curve)
 
     def loss_and_gradient(x):
         nonlocal loss
@@ -53,14 +52,15 @@ def fit_lbfgs(task):
         accepted = x.copy()
         record.loss = loss  # SciPy ends a line search at the point it accepts
         record.n_iter += 1
+        record.loss_curve.append(loss)
+        if settings.prints(record.n_iter):
+            print("Iteration %d, loss = %.8f" % (record.n_iter, loss))
         task.history.add([loss], network)
         late = perf_counter() > deadline
         if late:
             raise StopIteration
 
     options = {"maxfun": settings.max_fun, "maxiter": settings.max_iter, "gtol": settings.tol}
-    if _LBFGS_PRINTS:
-        options["iprint"] = 1 if settings.verbose else -1
     # BLAS's threads spin for about 20 ms after each of SciPy's products, on the cores that our team
     # needs; and the bits of SciPy's sums depend on the number of these threads.
     blas = _get_threadpool_controller().select(user_api="blas")
@@ -78,11 +78,10 @@ def fit_lbfgs(task):
             accepted, record.loss = result.x, result.fun
             record.n_iter = min(result.nit, settings.max_iter)
             _check_optimize_result("lbfgs", result, settings.max_iter)  # warns, unless it converged
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.")
     finally:
         record.best_iteration = len(task.history)
         point[:] = accepted
         for arrays, views in zip(parameters, current, strict=True):
             for array, view in zip(arrays, views, strict=True):
                 array[...] = view
+    warn_of_failure(task, record.loss_curve[before:], ended=not late and result.success)

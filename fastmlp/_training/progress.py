@@ -52,7 +52,7 @@ class TrainingRecord:
     optimizer: object = None
 
 
-def _list(values):
+def as_list(values):
     """A list of the record: as it is, or made from what the user has put in its place."""
     return values if isinstance(values, list) else [] if values is None else [*values]
 
@@ -86,7 +86,7 @@ class Progress:
         self.validated = history.validation is not None
         self.by_score = self.validated and settings.early_stopping
         # The record lacks what was not measured, as after L-BFGS, and what the user has deleted.
-        record.loss_curve = _list(record.loss_curve)
+        record.loss_curve = as_list(record.loss_curve)
         record.no_improvement_count = record.no_improvement_count or 0
         record.best_iteration = record.best_iteration or 0
         if self.validated:
@@ -103,8 +103,8 @@ class Progress:
     def _resume_scores(self, network):
         """Continue from the scores of earlier calls if they were measured on this set."""
         record = self.record
-        record.validation_scores = _list(record.validation_scores)
-        record.validation_loss_curve = _list(record.validation_loss_curve)
+        record.validation_scores = as_list(record.validation_scores)
+        record.validation_loss_curve = as_list(record.validation_loss_curve)
         if record.best_validation_score is None:
             record.best_validation_score = -np.inf
         if record.best_validation_score == -np.inf:
@@ -153,7 +153,7 @@ class Progress:
         record.t += n_rows
         record.loss = losses[-1]
         record.loss_curve += losses
-        if self.settings.verbose:
+        if self.settings.prints(record.n_iter):
             print("Iteration %d, loss = %.8f" % (record.n_iter, record.loss))
         validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
         best = 0  # number, among these epochs, of the best epoch so far; 0: an earlier one
@@ -181,7 +181,7 @@ class Progress:
         record = self.record
         record.validation_loss_curve.append(validation_loss)
         record.validation_scores.append(score)
-        if self.settings.verbose:
+        if self.settings.prints(record.n_iter):
             print("Validation score: %f" % score)
         if self.by_score:
             stalled = score < record.best_validation_score + self.settings.tol

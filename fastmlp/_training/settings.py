@@ -27,7 +27,7 @@ class TrainingSettings:
     tol: float
     n_iter_no_change: float
     shuffle: bool
-    verbose: bool
+    verbose: bool | int
     learning_rate: str | Callable
     learning_rate_init: float
     power_t: float
@@ -51,6 +51,10 @@ class TrainingSettings:
     def schedule(self):
         """The Schedule of the learning rate."""
         return Schedule(self.learning_rate, self.warmup)
+
+    def prints(self, n_iter):
+        """Whether `verbose` asks for the lines of this epoch: the first, and every so many."""
+        return self.verbose and (n_iter == 1 or n_iter % max(1, int(self.verbose)) == 0)
 
     def deadline(self):
         """Time of `time.perf_counter` at which a training that begins now must end."""

@@ -14,10 +14,10 @@ from .progress import Progress
 
 
 def fit_stochastic(task, random_state, *, incremental=False):
-    """Train with mini-batches until the stopping rule, `max_iter`, `max_time` or Ctrl-C ends it.
+    """Train with mini-batches until the stopping rule, `max_iter` or `max_time` ends it.
 
-    One call of the network runs several epochs if nothing is done between them. If another
-    exception ends it (a warning turned into an error, a signal handler that raises), weights,
+    One call of the network runs several epochs if nothing is done between them. If an exception
+    ends it (Ctrl-C, a warning turned into an error, a signal handler that raises), weights,
     optimizer state and counts are those after the last completed step.
 
     Parameters
@@ -32,11 +32,9 @@ def fit_stochastic(task, random_state, *, incremental=False):
     try:
         training.run()
         training.warn_if_unfinished()
-        training.warn_of_failure()
-    except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.")
     finally:
         training.hand_over()
+    training.warn_of_failure()
 
 
 class _StochasticTraining:

@@ -56,13 +56,26 @@ def split(validation_fraction, random_state, dataset, X, labels, strata):
     """
     if hasattr(validation_fraction, "split"):
         train, held_out = _first_split(validation_fraction, X, labels)
-    else:
-        train, held_out = train_test_split(
-            np.arange(len(dataset), dtype=np.intp),
-            random_state=random_state,
-            test_size=validation_fraction,
-            stratify=strata,
+    elif validation_fraction == 0:
+        raise ValueError(
+            "validation_fraction must be greater than 0 with early_stopping=True, got 0. Set it to"
+            " the fraction of samples to validate on, or pass X_val and y_val to fit."
         )
+    else:
+        try:
+            train, held_out = train_test_split(
+                np.arange(len(dataset), dtype=np.intp),
+                random_state=random_state,
+                test_size=validation_fraction,
+                stratify=strata,
+            )
+        except ValueError as error:
+            if strata is None:
+                raise
+            raise ValueError(
+                f"{error} early_stopping=True splits off a validation set with the proportions of"
+                " the classes: set stratify_validation=False, or pass X_val and y_val to fit."
+            ) from error
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of"

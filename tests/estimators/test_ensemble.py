@@ -454,3 +454,28 @@ def test_an_interrupt_leaves_all_networks_at_the_same_step(n_threads, size, monk
     )
     for a, b in zip(twin._optimizer.slots, model._optimizer.slots, strict=True):
         assert as_bytes(a) == as_bytes(b)
+
+
+# ------------------------------------------------------------------------------ members
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "squared"])
+def test_the_members_are_estimators(kind, dtype):
+    """Their mean is the ensemble's prediction; each predicts, pickles and trains on."""
+    X, y = problem(kind, dtype=dtype)
+    model = ours(kind, n_estimators=N, normalization="batch", **PARAMS).fit(X, y)
+    found = model.estimators_
+    assert len(found) == N and all(one.n_estimators == 1 for one in found)
+    output = "predict" if kind == "squared" else "predict_proba"
+    mean = np.mean([getattr(one, output)(X) for one in found], axis=0)
+    np.testing.assert_allclose(mean, getattr(model, output)(X), rtol=1e-5)
+    hidden = model.hidden_layer(X)
+    assert hidden.shape == (len(X), N * model.coefs_[-1].shape[1])
+    np.testing.assert_array_equal(hidden, np.hstack([one.hidden_layer(X) for one in found]))
+    before = model.coefs_[0].copy()
+    pickle.loads(pickle.dumps(found[1])).partial_fit(X, y).predict(X)
+    found[0].partial_fit(X, y)
+    np.testing.assert_array_equal(model.coefs_[0], before)
+    single = ours(kind, **PARAMS)
+    assert not hasattr(single, "estimators_")
+    assert not hasattr(single.fit(X, y), "estimators_")

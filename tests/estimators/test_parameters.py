@@ -26,8 +26,8 @@ METHODS = (
     "set_params",
 )
 OWN = {  # names beyond scikit-learn's
-    "MLPClassifier": {"decision_function", "hidden_layer"},
-    "MLPRegressor": {"hidden_layer"},
+    "MLPClassifier": {"decision_function", "estimators_", "hidden_layer"},
+    "MLPRegressor": {"estimators_", "hidden_layer"},
 }
 KIND_OF = {"MLPClassifier": "binary", "MLPRegressor": "squared"}
 PUBLIC = {
@@ -38,7 +38,7 @@ PUBLIC = {
 OWN_ATTRIBUTES = {  # solver -> beyond scikit-learn's
     "adam": {"best_iteration_", "history_", "validation_loss_curve_"},
     "sgd": {"best_iteration_", "history_", "validation_loss_curve_"},
-    "lbfgs": {"best_iteration_", "history_"},
+    "lbfgs": {"best_iteration_", "history_", "loss_curve_"},
 }
 
 

@@ -175,7 +175,7 @@ def test_time_that_is_up_is_no_lack_of_convergence(early_stopping):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(X, y)
-        model.set_params(solver="lbfgs").fit(X, y)
+        model.set_params(solver="lbfgs", early_stopping=False).fit(X, y)
     assert model.n_iter_ == lengths(model)["loss"] == 1
     assert np.isfinite(model.predict(X)).all()
 
@@ -414,8 +414,6 @@ def test_ensembles_have_a_record_but_no_inside(dtype):
     model = small(n_estimators=3, early_stopping=True, scoring="neg_log_loss").fit(X, y)
     assert lengths(model) == dict.fromkeys(VALIDATED, model.n_iter_)
     np.testing.assert_allclose(model.history_["loss"], model.loss_curve_)
-    with pytest.raises(ValueError, match="single network"):
-        model.hidden_layer(X)
     with pytest.raises(ValueError, match="single network"):
         small(n_estimators=2, record={"weights"}).fit(X, y)
     model, X, y = wide(max_time=1e-9, n_estimators=2)

@@ -387,7 +387,11 @@ def test_a_scorer_that_fails_says_that_it_is_the_scorer():
     model = small("binary", scoring="average_precision", early_stopping=True)
     with pytest.raises(ValueError, match="pos_label") as raised:
         model.fit(X, labels[y], X_val=X_val, y_val=labels[y_val])
-    assert raised.value.__notes__ == ["scoring='average_precision' failed on the validation set."]
+    assert raised.value.__notes__ == [
+        "scoring='average_precision' failed on the validation set.",
+        "Say which label is the positive one, for example with scoring=make_scorer(f1_score,"
+        " pos_label=...).",
+    ]
 
 
 def test_samples_that_a_split_leaves_out_are_told_of():

@@ -1,0 +1,190 @@
+"""What the estimators say: refusals that name the parameter, the value and what to do."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from fastmlp import MLPClassifier, MLPRegressor
+from reference.problems import ours, problem
+
+C, R = MLPClassifier, MLPRegressor
+
+# parameters -> what the message has; for the classifier, or for the regressor if `loss` is first
+VALUES = [
+    (C, {"activation": "RELU"}, "Did you mean 'relu'?"),
+    (C, {"activation": "sigmoid"}, "Did you mean 'logistic'?"),
+    (C, {"activation": "swish"}, "Did you mean 'silu'?"),
+    (C, {"activation": "LeakyReLU"}, "Did you mean 'leaky_relu'?"),
+    (C, {"solver": "Adam"}, "Did you mean 'adam'?"),
+    (C, {"solver": "L-BFGS"}, "Did you mean 'lbfgs'?"),
+    (C, {"solver": "rmsprob"}, "Did you mean 'rmsprop'?"),
+    (C, {"loss": "cross-entropy"}, "Did you mean 'log_loss'?"),
+    (R, {"loss": "mse"}, "Did you mean 'squared_error'?"),
+    (R, {"loss": "MAE"}, "Did you mean 'absolute_error'?"),
+    (R, {"loss": (50,)}, "use hidden_layer_sizes=(50,)."),
+    (C, {"init": "xavier"}, "Did you mean 'glorot_uniform'?"),
+    (C, {"init": "he"}, "Did you mean 'he_normal'?"),
+    (C, {"learning_rate": 0.1}, "use learning_rate_init=0.1."),
+    (C, {"normalization": "BatchNorm"}, "Did you mean 'batch'?"),
+    (C, {"scoring": "accuracy_"}, "Did you mean 'accuracy'?"),
+    (C, {"hidden_layer_sizes": (10.0,)}, "hidden_layer_sizes must be an integer or a list"),
+    (C, {"hidden_layer_sizes": True}, "got True."),
+    (C, {"hidden_layer_sizes": ((3,),)}, "such as (100, 50); got ((3,),)."),
+    (C, {"init": np.zeros}, "An example is init=lambda fan_in, fan_out, random_state:"),
+]
+
+
+@pytest.mark.parametrize("make, params, words", VALUES)
+def test_values(make, params, words):
+    X, y = problem("binary")
+    with pytest.raises((ValueError, TypeError)) as raised:
+        make(**params).fit(X, y)
+    assert words in str(raised.value)
+    assert next(iter(params)) in str(raised.value)
+
+
+@pytest.mark.parametrize("params", [{"activation": "what"}, {"alpha": -1}, {"n_threads": 0}])
+def test_nothing_is_guessed_where_nothing_is_meant(params):
+    X, y = problem("binary")
+    with pytest.raises(ValueError, match=r"Got .* instead\.$"):
+        C(**params).fit(X, y)
+
+
+def test_options_are_listed_in_order():
+    X, y = problem("binary")
+    with pytest.raises(ValueError, match=r"\{'adagrad', 'adam', 'adamw', 'lbfgs', 'lion', 'nadam'"):
+        C(solver="x").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        *(("epochs", "max_iter"), ("class_weights", "class_weight"), ("optimizer", "solver")),
+        *(("lr", "learning_rate_init"), ("seed", "random_state"), ("patience", "n_iter_no_change")),
+    ],
+)
+def test_parameters_of_other_libraries(name, meant):
+    with pytest.raises(TypeError, match=f"argument '{name}'. Did you mean {meant}"):
+        C(**{name: 3})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        C(nonsense=3)
+
+
+def test_a_subclass_may_have_such_a_parameter():
+    class Mine(MLPClassifier):
+        def __init__(self, epochs=3):
+            super().__init__(max_iter=epochs)
+            self.epochs = epochs
+
+    X, y = problem("binary")
+    assert Mine(epochs=2).fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name", ["eval_set", "validation_data", "sample_weights"])
+@pytest.mark.parametrize("make", [C, R])
+def test_arguments_of_other_libraries(make, name, method):
+    X, y = problem("binary")
+    with pytest.raises(TypeError, match=f"argument '{name}'. Did you mean"):
+        getattr(make(), method)(X, y, **{name: y})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        getattr(make(), method)(X, y, nonsense=y)
+
+
+@pytest.mark.parametrize("n_rows", [2, 61])
+def test_classes_in_the_place_of_weights(n_rows):
+    X, y = problem("binary")
+    X, y = X[:n_rows], np.resize([0, 1], n_rows)
+    model = C((3,))
+    if n_rows > 2:
+        with pytest.raises(ValueError, match=r"use partial_fit\(X, y, classes=\[0, 1\]\)|Use part"):
+            model.partial_fit(X, y, [0, 1])
+    model.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="The third argument of partial_fit is sample_weight"):
+        model.partial_fit(X, y, [0, 1])
+    model.partial_fit(X, y, np.resize([0.0, 1.0], n_rows), [0, 1])
+    model.partial_fit(X, y, np.full(n_rows, 0.5))
+
+
+def test_early_stopping_has_no_effect_with_lbfgs():
+    X, y = problem("binary")
+    with pytest.warns(UserWarning, match="early_stopping=True has no effect with solver='lbfgs'"):
+        C(solver="lbfgs", early_stopping=True, max_iter=3).fit(X, y)
+
+
+# ------------------------------------------------------------------------------ lines
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("verbose", [False, True, 3, 100])
+def test_lines(solver, verbose, capsys):
+    """Of each epoch, as scikit-learn's; or of the first and every k-th."""
+    X, y = problem("squared")
+    model = ours("squared", solver=solver, verbose=verbose, max_iter=7, tol=0).fit(X, y)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "loss" in line]
+    every = {False: [], True: range(1, 8), 3: [1, 3, 6], 100: [1]}[verbose]
+    assert lines == [f"Iteration {i}, loss = {model.loss_curve_[i - 1]:.8f}" for i in every]
+    assert model.loss_curve_ == model.history_["loss"]
+
+
+# ------------------------------------------------------------------------------ Ctrl-C
+
+PROGRAM = """
+import os, signal, sys, threading, time, warnings
+import numpy as np
+from sklearn.ensemble import BaggingClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from fastmlp import MLPClassifier
+rng = np.random.RandomState(0)
+X = rng.standard_normal((8000, 30))
+y = rng.randint(2, size=8000)
+model = MLPClassifier((50,), solver=sys.argv[2], tol=0, n_iter_no_change=10**6, max_iter=10**6)
+model.set_params(max_fun=10**6, batch_size=50 if sys.argv[2] == "adam" else "auto")
+run = {
+    "alone": lambda: model.fit(X, y),
+    "pipeline": lambda: make_pipeline(StandardScaler(), model).fit(X, y),
+    "search": lambda: GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2).fit(X, y),
+    "scores": lambda: cross_val_score(make_pipeline(StandardScaler(), model), X, y, cv=2),
+    "bagging": lambda: BaggingClassifier(model, n_estimators=2).fit(X, y),
+}[sys.argv[1]]
+threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        run()
+        print("went on", any("interrupted" in str(w.message) for w in caught))
+    except KeyboardInterrupt:
+        print("ended")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    "how, expected",
+    [
+        *(("alone", "went on True"), ("pipeline", "went on True")),
+        *(("search", "ended"), ("scores", "ended"), ("bagging", "ended")),
+    ],
+)
+def test_one_interrupt_ends_a_search_but_keeps_a_model(how, solver, expected):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how, solver], capture_output=True, text=True, timeout=100
+    )
+    assert done.stdout.strip() == expected, done.stderr
+
+
+def test_warnings_about_convergence_are_of_that_kind():
+    X, y = problem("binary")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        C((3,), max_iter=1).fit(1e6 * X, y)
