@@ -2,9 +2,19 @@
 
 from importlib import import_module
 
-from ._estimators.classifier import MLPClassifier
-from ._estimators.regressor import MLPRegressor
 from ._version import __version__
+
+try:
+    from ._estimators.classifier import MLPClassifier
+    from ._estimators.regressor import MLPRegressor
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("fastmlp._core."):
+        raise
+    raise ImportError(
+        f"The compiled modules of fastmlp are not in {__path__[0]}. If this is a checkout, its"
+        " folder hides the package that you have installed: change to another folder, or install"
+        " the checkout with `pip install -e .`."
+    ) from error
 
 __all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
 
