@@ -11,7 +11,7 @@ PACKAGE, CSRC = ROOT / "fastmlp", ROOT / "csrc"
 pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources beside the tests")
 
 # From the top down; a module may import only the modules after it.
-FLOORS = [
+ORDER = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),
@@ -35,14 +35,14 @@ ANYWHERE = {"_version"}  # text only: every module may import it
 EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a docstring
 # Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {
-    "numpy": set(FLOORS),
+    "numpy": set(ORDER),
     "scipy": {
         *("_estimators.prediction", "_estimators.advice", "_training.lbfgs"),
         *("_training.baseline", "_core"),
     },
     "scipy.optimize": {"_training.lbfgs"},
     "sklearn": {
-        *(name for name in FLOORS if name.startswith("_estimators.")),
+        *(name for name in ORDER if name.startswith("_estimators.")),
         *("_training.stochastic", "_training.lbfgs", "_training.validation"),
         "_training.baseline",
         "_network.initialization",
@@ -102,22 +102,22 @@ def core_modules():
 
 
 def own_parts(imports):
-    """The modules of the package among the imports, as far as FLOORS lists them."""
+    """The modules of the package among the imports, as far as ORDER lists them."""
     names = [i.removeprefix("fastmlp.") for i in imports if i.startswith("fastmlp.")]
     beginnings = {name.rsplit(".", n)[0] for name in names for n in range(name.count(".") + 1)}
-    return beginnings & set(FLOORS)
+    return beginnings & set(ORDER)
 
 
-def test_every_module_has_its_floor():
+def test_every_module_has_its_place():
     """A new module must be added to the list above and to the docs."""
-    assert set(modules()) == {*FLOORS, *ANYWHERE, *EMPTY} - {"csrc"}
+    assert set(modules()) == {*ORDER, *ANYWHERE, *EMPTY} - {"csrc"}
 
 
 def test_imports_go_down_only():
     found = modules()
-    for floor, name in enumerate(FLOORS[:-1]):
+    for place, name in enumerate(ORDER[:-1]):
         inside = own_parts(found[name])
-        assert inside <= set(FLOORS[floor:]), f"{name} imports upwards: {inside}"
+        assert inside <= set(ORDER[place:]), f"{name} imports upwards: {inside}"
     for name in ANYWHERE | EMPTY:
         assert not own_parts(found[name])
 
@@ -126,9 +126,9 @@ def test_imports_in_the_core_go_down_only():
     """This holds for cimports as for imports."""
     found = core_modules()
     assert set(found) == set(CORE)
-    for floor, name in enumerate(CORE):
+    for place, name in enumerate(CORE):
         inside = {i.split(".")[2] for i in found[name] if i.startswith("fastmlp._core.")}
-        assert inside <= set(CORE[floor:]), f"{name} imports upwards: {inside}"
+        assert inside <= set(CORE[place:]), f"{name} imports upwards: {inside}"
     assert "kernels" in {i.split(".")[2] for i in found["passes"] if i.startswith("fastmlp._core.")}
 
 

@@ -35,9 +35,9 @@ STEPS = {
 # (rows, features, hidden layers, batch size): which way a network's batch is worked through
 WAYS = {
     "tiny": (70, 5, (4,), 30),
-    "blocks": (70, 40, (64, 33), 30),
-    "shares": (900, 40, (64,), 400),
-    "chunks": (300, 30, (50,), 300),
+    "row blocks": (70, 40, (64, 33), 30),
+    "partial gradients": (900, 40, (64,), 400),
+    "micro-batches": (300, 30, (50,), 300),
 }
 
 
@@ -72,7 +72,7 @@ def trained(make, start, dataset, orders, batch_size, solver):
 def test_each_network_is_trained_as_if_alone(way, solver, container, n_threads, dtype, monkeypatch):
     """Seven threads: more than networks, so that a large one has a team, and each has its turn."""
     n_rows, n_features, hidden, batch_size = WAYS[way]
-    if way == "chunks":
+    if way == "micro-batches":
         monkeypatch.setattr(plan, "WORKSPACE_BYTES", 0)
         monkeypatch.setattr(plan, "MAX_BYTES", 0)
         monkeypatch.setattr(plan, "PARTIAL_BYTES", 0)

@@ -185,9 +185,9 @@ def test_loss_and_prediction_equal_a_plain_forward_pass(normalization, residual,
 
 
 WAYS = {  # limits in _network/network.py, for batches of 200
-    "shares": {},
-    "blocks": {"PARTIAL_BYTES": 0},
-    "blocks in chunks": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
+    "partial gradients": {},
+    "row blocks": {"PARTIAL_BYTES": 0},
+    "row blocks in micro-batches": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
 }
 
 

@@ -30,7 +30,7 @@ CLIPS = {
 }
 WAYS = {
     "partial gradients": {},
-    "blocks": {"PARTIAL_BYTES": 0},
+    "row blocks": {"PARTIAL_BYTES": 0},
     "micro-batches": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 0, "MAX_BYTES": 0},
 }
 

@@ -65,8 +65,8 @@ def test_the_limits_bring_the_ways_about(monkeypatch):
             cut = network._plan(BATCH_SIZE, sparse=False)
             found[way] = (cut.n_partials > 0, cut.micro_batch_rows < BATCH_SIZE)
     assert found == {
-        "shares": (True, False),
-        "shares in chunks": (True, True),
-        "blocks": (False, False),
-        "blocks in chunks": (False, True),
+        "partial gradients": (True, False),
+        "partial gradients in micro-batches": (True, True),
+        "row blocks": (False, False),
+        "row blocks in micro-batches": (False, True),
     }

@@ -6,10 +6,10 @@ import numpy as np
 
 # the limits in _network/plan.py that select each way, for the network below and batches of 150
 WAYS = {
-    "shares": {},
-    "shares in chunks": {"PARTIAL_MICRO_BATCH": 64},
-    "blocks": {"PARTIAL_BYTES": 0},
-    "blocks in chunks": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
+    "partial gradients": {},
+    "partial gradients in micro-batches": {"PARTIAL_MICRO_BATCH": 64},
+    "row blocks": {"PARTIAL_BYTES": 0},
+    "row blocks in micro-batches": {"PARTIAL_BYTES": 0, "WORKSPACE_BYTES": 2**15, "MIN_ROWS": 40},
 }
 LOSSES = {"log_loss": 5, "binary_log_loss": 1, "squared_error": 2}
 N_SAMPLES, BATCH_SIZE = 330, 150

@@ -118,10 +118,10 @@ def test_epochs_are_run_together(monkeypatch):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("way", ["blocks", "shares"])
+@pytest.mark.parametrize("way", ["row blocks", "partial gradients"])
 def test_teams_run_epochs_together(way, n_threads, dtype):
     rng = np.random.RandomState(0)
-    n_rows, batch_size = {"blocks": (70, 30), "shares": (900, 400)}[way]
+    n_rows, batch_size = {"row blocks": (70, 30), "partial gradients": (900, 400)}[way]
     X = rng.standard_normal((n_rows, 40)).astype(dtype)
     dataset = Dataset(X, rng.randint(0, 3, n_rows).astype(np.int32))
     orders = np.array([rng.permutation(n_rows) for _ in range(5)], dtype=np.intp)
