@@ -126,9 +126,14 @@ def of_value(message, value, name):
             " The first parameter of MLPRegressor is loss, as in scikit-learn; use"
             f" hidden_layer_sizes={value!r}."
         )
+    options = re.findall(r"'([^']*)'", message.partition("must be")[2].rpartition("Got")[0])
+    return did_you_mean(value, options, name)
+
+
+def did_you_mean(value, options, name):
+    """A sentence that names the option which was probably meant; empty if there is none."""
     if not isinstance(value, str):
         return ""
-    options = re.findall(r"'([^']*)'", message.partition("must be")[2].rpartition("Got")[0])
     plain = value.lower().replace("-", "_").replace(" ", "_")
     meant = VALUES.get(name, {}).get(plain) or VALUES.get(name, {}).get(plain.replace("_", ""))
     if meant not in options:

@@ -14,6 +14,7 @@ from .._network.conversion import converted, is_uniform, layer_widths
 from .._network.ensemble import members
 from .._network.network import up_to
 from .._network.threads import effective_n_threads
+from .hints import did_you_mean
 
 # How X is checked: the engine reads these types in place, whatever the order and strides. X of any
 # other type is converted to the first one of the list, float64.
@@ -62,6 +63,11 @@ class Predictor(BaseEstimator):
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}, or a list with one for each"
                 f" of the {n_layers - 1} hidden layers, got {self.activation!r}."
+                + "".join(
+                    did_you_mean(name, ACTIVATIONS, "activation")
+                    for name in dict.fromkeys(activations)
+                    if name not in ACTIVATIONS
+                )
             )
         return activations
 

@@ -21,6 +21,7 @@ VALUES = [
     (C, {"activation": "sigmoid"}, "Did you mean 'logistic'?"),
     (C, {"activation": "swish"}, "Did you mean 'silu'?"),
     (C, {"activation": "LeakyReLU"}, "Did you mean 'leaky_relu'?"),
+    (C, {"activation": ["sigmoid"]}, "got ['sigmoid']. Did you mean 'logistic'?"),
     (C, {"solver": "Adam"}, "Did you mean 'adam'?"),
     (C, {"solver": "L-BFGS"}, "Did you mean 'lbfgs'?"),
     (C, {"solver": "rmsprob"}, "Did you mean 'rmsprop'?"),
