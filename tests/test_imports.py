@@ -23,7 +23,7 @@ ORDER = [
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
     "_training.schedules",
     *("_network.ensemble", "_network.network", "_network.layer", "_network.threads"),
-    *("_network.conversion", "_network.initialization", "_network.plan", "_network.architecture"),
+    *("_network.initialization", "_network.conversion", "_network.plan", "_network.architecture"),
     *("_core", "csrc"),
 ]
 CORE = [

@@ -18,15 +18,18 @@ HUGE = 1e4  # a value, or a ratio of the ranges of columns, that scaled inputs d
 MOVED = 10  # ranges between the centres, or ratio of the ranges, of two sets of one origin
 
 
-def _bounds(array):
-    """Least and greatest value of each column in some SAMPLE values, in rows that are evenly
-    spaced; None where scales make no sense: sparse arrays, and too few rows."""
+def _bounds(array, inner=False):
+    """Least and greatest value of each column, or with `inner` the bounds of the inner four fifths,
+    in some SAMPLE values, in rows that are evenly spaced; None where scales make no sense: sparse
+    arrays, and too few rows."""
     if issparse(array) or len(array) < 10 or array.dtype.kind not in "biuf":
         return None
     if get_config()["assume_finite"]:
         return None
     step = max(1, min(array.size // SAMPLE, len(array) // 10))
     columns = np.array(np.atleast_2d(array[::step].T), dtype=np.float64, order="C")
+    if inner:
+        return np.quantile(columns, (0.1, 0.9), axis=1)
     return columns.min(axis=1), columns.max(axis=1)
 
 
@@ -47,7 +50,8 @@ def warn_of_scales(X, name):
         ranges = high - low
         largest = np.maximum(-low, high)
     huge, wide = largest.argmax(), ranges.argmax()
-    ranges[ranges == 0] = np.inf  # constant columns
+    # constant columns, and those that differ by rounding
+    ranges[ranges <= 1e-8 * largest.max()] = np.inf
     narrow = ranges.argmin()
     if ranges[narrow] <= ranges[wide] / HUGE < np.inf:
         found = (
@@ -73,7 +77,7 @@ def warn_of_other_scales(array, validation, name):
     array, validation : ndarray of shape (n_samples,) or (n_samples, n_columns)
     name : {"X", "y"}
     """
-    own, other = _bounds(array), _bounds(validation)
+    own, other = _bounds(array, inner=True), _bounds(validation, inner=True)
     if own is None or other is None or own[0].shape != other[0].shape:
         return
     with np.errstate(all="ignore"):
@@ -91,7 +95,7 @@ def warn_of_other_scales(array, validation, name):
         " the transformed y.",
     }[name]
     warnings.warn(
-        f"{name}_val has another scale than {name} (values from {other[0].min():.3g} to"
+        f"{name}_val has another scale than {name} (most values from {other[0].min():.3g} to"
         f" {other[1].max():.3g}, against {own[0].min():.3g} to {own[1].max():.3g}), so validation"
         f" scores mean little. {cure}",
         ConvergenceWarning,

@@ -145,7 +145,7 @@ class _BaseMLP(Predictor):
             hint = of_value(message, getattr(self, name, None), name)
             raise InvalidParameterError(message + hint) from None
         if plain:
-            if len(_VALID) == 1000:
+            if len(_VALID) >= 1000:
                 _VALID.clear()
             _VALID.add(key)
 
@@ -288,7 +288,8 @@ class _BaseMLP(Predictor):
         if not all(np.isfinite(a).all() for arrays in task.parameters for a in arrays):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large"
-                " values and need to be preprocessed."
+                " values and need to be preprocessed. Scale X and, for regression, y"
+                " (StandardScaler), or reduce learning_rate_init."
             )
         return self
 
@@ -425,12 +426,12 @@ class _BaseMLP(Predictor):
         found = held[0].architecture
         if found.normalization != self.normalization:
             raise ValueError(
-                f"The fitted network has normalization={found.normalization!r}, which neither"
-                f" warm_start nor partial_fit can change to {self.normalization!r}."
+                f"The weights are those of a network with normalization={found.normalization!r},"
+                f" which neither warm_start nor partial_fit can change to {self.normalization!r}."
             )
         if len(held) != self.n_estimators:
             raise ValueError(
-                f"The fitted ensemble has {len(held)} networks, but"
+                f"The weights are those of {len(held)} networks, but"
                 f" n_estimators={self.n_estimators}. Neither warm_start nor partial_fit can change"
                 " their number."
             )
@@ -450,6 +451,15 @@ class _BaseMLP(Predictor):
         readers of MLPs fail instead of computing something else."""
         return self.normalization is None and not self.residual and self.n_estimators == 1
 
+    def _was_more_than_mlp(self):
+        """The same of an earlier version's pickle, with parameters that may have been set later."""
+        coefs = vars(self).get("coefs_")
+        listed = isinstance(coefs, (list, tuple)) and len(coefs)
+        if "norm_scales_" in vars(self) or (listed and np.ndim(coefs[0]) > 2):
+            return True
+        plain = self.normalization is None and self.n_estimators == 1
+        return plain and not self._reads_as_mlp()
+
     def _set_parameters(self, parameters):
         for name in (*PARAMETERS, "biases_"):
             vars(self).pop(name, None)
@@ -464,7 +474,7 @@ class _BaseMLP(Predictor):
         greater than 1.
 
         Their predictions tell how far the networks agree. They share the
-        arrays of this estimator.
+        arrays of this estimator, but have no record of the training.
 
         Examples
         --------
@@ -487,7 +497,9 @@ class _BaseMLP(Predictor):
             network = copy.copy(self)
             network.n_estimators = 1
             network._set_parameters(own)
-            vars(network).pop("_optimizer", None)
+            for attribute in vars(network).keys() & {*_RECORD.values()}:  # of the whole ensemble
+                del vars(network)[attribute]
+            network.n_iter_, network.t_ = self.n_iter_, self.t_
             networks.append(network)
         return networks
 
@@ -583,5 +595,5 @@ class _BaseMLP(Predictor):
                 )
             )
         super().__setstate__(state)
-        if "intercepts_" in state and not self._reads_as_mlp():  # a pickle of an earlier version
-            self.biases_ = vars(self).pop("intercepts_")
+        if "intercepts_" in state and "biases_" not in state and self._was_more_than_mlp():
+            self.biases_ = vars(self).pop("intercepts_")  # a pickle of an earlier version

@@ -276,6 +276,9 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         self.classes_ = np.asarray(self.classes_)
         if not fresh:
             self._label_binarizer = self._held_binarizer(y)
+        elif not hasattr(self, "_label_binarizer"):  # classes_ was set by hand
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else self.classes_)
         labels = _plain_classes(y)
         if labels is None:
             labels = unique_labels(y)
@@ -368,11 +371,19 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             return "identity"
         return "logistic" if self.n_outputs_ == 1 or self._is_multilabel() else "softmax"
 
+    def _out_activation_is_stale(self):
+        single = self.n_outputs_ == 1
+        stale = "softmax" if single else "logistic"
+        return self.out_activation_ == stale and not self._is_multilabel()
+
     def _is_multilabel(self):
         """Whether each output is a label. Without a binarizer, because weights were put in by hand,
         this follows from the outputs: several logistic ones are labels, as in scikit-learn."""
         try:
-            return self._label_binarizer.y_type_ == "multilabel-indicator"
+            binarizer = self._label_binarizer
+            if binarizer.y_type_ != "multilabel-indicator":
+                return False
+            return np.array_equal(binarizer.classes_, self.classes_)  # or they were set by hand
         except AttributeError:
             several = self.n_outputs_ > 1
             return several and getattr(self, "out_activation_", None) == "logistic"
@@ -383,7 +394,9 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         try:
             classes = self.classes_
             if (n_classes := len(classes)) == n_outputs or n_classes == 1 + n_outputs == 2:
-                return classes if type(classes) is np.ndarray else np.asarray(classes)
+                if type(classes) is not np.ndarray:
+                    self.classes_ = classes = np.asarray(classes)
+                return classes
         except (AttributeError, TypeError):
             pass
         raise ValueError(
@@ -448,17 +461,17 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         and older versions of scikit-learn's MLP."""
         given = np.asarray(sample_weight)
         known = getattr(self, "classes_", None)
+        if given.ndim != 1 or len(given) == len(y):
+            return
         if known is None:
-            same = given.ndim == 1 and np.array_equal(given, np.unique(given))
-            same = same and len(given) != len(y) and np.isin(np.unique(y), given).all()
+            same = np.array_equal(given, np.unique(given)) and np.isin(np.unique(y), given).all()
         else:
-            same = given.ndim == 1 and np.array_equal(given, known)
+            same = np.array_equal(given, known)
         if same:
             raise ValueError(
                 "The third argument of partial_fit is sample_weight, as in scikit-learn since"
                 f" version 1.7, but got the classes, {sample_weight!r}. Use"
-                f" partial_fit(X, y, classes={sample_weight!r}); if they are weights, pass"
-                " sample_weight as a keyword together with classes."
+                f" partial_fit(X, y, classes={sample_weight!r})."
             )
 
     def predict(self, X):

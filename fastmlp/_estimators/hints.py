@@ -45,7 +45,9 @@ VALUES = {
 # Names of parameters in other libraries -> what to write here.
 PARAMETERS = {
     **dict.fromkeys(("epochs", "n_epochs", "max_epochs", "num_epochs", "n_iter"), "max_iter"),
-    **dict.fromkeys(("class_weights", "classes_weight"), "class_weight"),
+    **dict.fromkeys(("class_weights", "classes_weight", "scale_pos_weight"), "class_weight"),
+    **dict.fromkeys(("metric", "metrics", "eval_metric"), "scoring"),
+    **dict.fromkeys(("num_layers", "n_layers", "layer_sizes"), "hidden_layer_sizes"),
     **dict.fromkeys(("lr", "eta", "eta0", "learning_rate_"), "learning_rate_init"),
     **dict.fromkeys(
         ("hidden_layers", "hidden_units", "hidden_sizes", "layers"), "hidden_layer_sizes"
@@ -119,9 +121,9 @@ def sorted_options(message):
 def of_value(message, value, name):
     """A sentence to add to the message of an InvalidParameterError about the value of a parameter;
     empty if nothing helps."""
-    if name == "learning_rate" and isinstance(value, (int, float)):
+    if name == "learning_rate" and type(value) in (int, float):
         return f" learning_rate is the name of a schedule; use learning_rate_init={value!r}."
-    if name == "loss" and not isinstance(value, str):
+    if name == "loss" and "MLPRegressor" in message and isinstance(value, (int, list, tuple)):
         return (
             " The first parameter of MLPRegressor is loss, as in scikit-learn; use"
             f" hidden_layer_sizes={value!r}."
@@ -135,6 +137,7 @@ def did_you_mean(value, options, name):
     if not isinstance(value, str):
         return ""
     plain = value.lower().replace("-", "_").replace(" ", "_")
+    name = "activation" if name == "out_activation" else name
     meant = VALUES.get(name, {}).get(plain) or VALUES.get(name, {}).get(plain.replace("_", ""))
     if meant not in options:
         meant = next(iter(get_close_matches(plain, options, 1, 0.7)), None)

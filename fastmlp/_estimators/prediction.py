@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
-from .._network.architecture import BY_N_LISTS, PARAMETERS, Architecture
+from .._network.architecture import BY_N_LISTS, N_LISTS, PARAMETERS, Architecture
 from .._network.conversion import converted, is_uniform, layer_widths
 from .._network.ensemble import members
 from .._network.network import up_to
@@ -144,14 +144,21 @@ class Predictor(BaseEstimator):
             from them.
         """
         lists = self._parameter_lists()
+        if len(lists) != N_LISTS[normalization] or (self.normalization and not normalization):
+            raise ValueError(
+                f"normalization={self.normalization!r} needs the lists"
+                f" {PARAMETERS[2 : N_LISTS[self.normalization]]} beside coefs_, and no others."
+            )
         units = layer_widths(lists)
         activations = self._activations(len(units) - 1)[:-1]
         if getattr(self, "n_features_in_", None) != units[0]:
             self.n_features_in_ = units[0]
             vars(self).pop("feature_names_in_", None)
+        others = getattr(self, "n_outputs_", None) not in (None, units[-1])
         self.n_layers_, self.n_outputs_ = len(units), units[-1]
-        if not hasattr(self, "out_activation_"):
+        if not hasattr(self, "out_activation_") or (others and self._out_activation_is_stale()):
             self.out_activation_ = self._implied_out_activation()
+        self._check_loss()  # sets what predictions need of it
         architecture = _fitted_architecture(
             units,
             tuple(activations),
@@ -162,6 +169,10 @@ class Predictor(BaseEstimator):
         )
         networks = [lists] if lists[0][0].ndim == 2 else members(lists)
         return [Parameters(architecture, own) for own in networks]
+
+    def _out_activation_is_stale(self):
+        """Whether `out_activation_` is that of another number of outputs."""
+        return False
 
     def _is_plain(self, X):
         """Whether X needs no check except that it is finite; scikit-learn's checks are slow."""

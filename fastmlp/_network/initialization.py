@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from .architecture import PARAMETERS, STARTS
+from .conversion import converted
 
 # variance of the weights of one layer
 VARIANCES = {
@@ -173,6 +174,7 @@ def _transfer(source, parameters, classes):
     lists = [getattr(source, name, ()) for name in PARAMETERS]
     lists[1] = getattr(source, "intercepts_", getattr(source, "biases_", ()))
     lists = [arrays if isinstance(arrays, (list, tuple)) else () for arrays in lists]
+    lists = converted(lists)
     coefs, intercepts = lists[:2]
     if not 0 < len(coefs) == len(intercepts) or any(np.ndim(coef) != 2 for coef in coefs):
         raise ValueError(

@@ -8,7 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 GROWN = 100  # a loss that is so many times that of the first epoch has diverged
 WORSE = 1.1  # times the loss of a constant prediction: worse than it, not just equal to it
-ENOUGH_EPOCHS = 10  # after so many, training should have beaten a constant prediction
+MUCH_WORSE = 2  # the same of a training that went on to `max_iter`, and might have become better
+ENOUGH_EPOCHS = 10  # after so many, training that has stalled should have beaten a constant
+SAMPLE = 100_000  # targets by which the loss of a constant is estimated
+MANY_EPOCHS = 30  # after so many, any training should have
 
 
 def constant_loss(loss, y, sample_weight):
@@ -44,12 +47,14 @@ def constant_loss(loss, y, sample_weight):
         "gamma": lambda: np.log(mean / y),
     }[loss]()
     found = np.average(losses, axis=0, weights=sample_weight)
-    return float(found.mean() if loss == "squared_error" else found.sum())
+    if loss != "squared_error":
+        return float(found.sum())
+    # where y is constant, an error of a tenth is as good
+    return float(np.maximum(found, (0.1 * mean) ** 2 / 2).mean())
 
 
-def warn_of_failure(task, losses, ended):
-    """Warn if training has diverged, or has ended with a loss that is worse than that of a constant
-    prediction.
+def warn_of_failure(task, losses, stalled):
+    """Warn if training has diverged, or if its loss is worse than that of a constant prediction.
 
     Parameters
     ----------
@@ -57,30 +62,40 @@ def warn_of_failure(task, losses, ended):
         After training.
     losses : list of float
         Of the epochs of this call, up to the one whose weights were kept.
-    ended : bool
-        Whether training has ended as planned. If not, there is another warning.
+    stalled : bool
+        Whether training has ended because it made no more progress.
     """
     architecture, settings, order = task.network.architecture, task.settings, task.order
-    fresh = len(task.history) <= len(losses)
-    if fresh and losses and losses[-1] > GROWN * losses[0]:
+    grown = len(task.history) <= len(losses) and losses and losses[-1] > GROWN * losses[0]
+    enough = len(losses) >= (ENOUGH_EPOCHS if stalled else MANY_EPOCHS)
+    weights = task.dataset.sample_weight
+    # a constant has no such loss if dropout, smoothing or unequal batches are part of it
+    comparable = not (
+        architecture.dropout
+        or architecture.loss_settings.smoothing
+        or not architecture.loss_has_output
+        or (weights is not None and task.batch_size < len(order))
+    )
+    if not grown and not (enough and comparable):
+        return
+    y = task.dataset.y
+    rows = order[:: max(1, y.size // SAMPLE)]
+    with np.errstate(all="ignore"):  # of values that are too large
+        own = None if weights is None else weights[rows]
+        constant = constant_loss(architecture.loss, y[rows], own)
+        squares = sum(float(np.vdot(coef, coef)) for coef in task.parameters[0])
+    if constant is not None and not constant > 0:
+        return
+    if grown and (constant is None or losses[-1] > constant):
         _warn(
             f"Training diverged: the loss grew from {losses[0]:.3g} to {losses[-1]:.3g}", settings
         )
         return
-    if not ended or len(losses) < ENOUGH_EPOCHS or architecture.dropout:
+    if not (enough and comparable) or constant is None:
         return
-    if architecture.loss_settings.smoothing or not architecture.loss_has_output:
-        return
-    weights = task.dataset.sample_weight
-    weights = None if weights is None else weights[order]
-    with np.errstate(all="ignore"):  # of values that are too large
-        constant = constant_loss(architecture.loss, task.dataset.y[order], weights)
-        squares = sum(float(np.vdot(coef, coef)) for coef in task.parameters[0])
-    if constant is None or not constant > 0:
-        return
-    batch_weight = task.batch_size * (1 if weights is None else weights.mean())
+    batch_weight = task.batch_size if own is None else weights.sum()
     penalty = 0.5 * settings.alpha * squares / max(batch_weight, np.finfo(float).tiny)
-    if losses[-1] > WORSE * constant + penalty:
+    if losses[-1] > (WORSE if stalled else MUCH_WORSE) * constant + penalty:
         _warn(
             f"The training loss, {losses[-1]:.3g}, is worse than {constant:.3g}, that of predicting"
             " the same for every sample: training has diverged, is stuck or was too short",

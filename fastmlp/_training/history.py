@@ -25,6 +25,8 @@ class History:
         self.validation, self.monitor = validation, monitor
         self.last = perf_counter()
         self.measures.setdefault("loss", [])
+        for name, values in self.measures.items():
+            self.measures[name] = [] if values is None else values
         n_epochs = max(map(len, self.measures.values()))
         for name, values in self.measures.items():
             if not isinstance(values, list) or len(values) < n_epochs:

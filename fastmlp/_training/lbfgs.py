@@ -84,4 +84,4 @@ def fit_lbfgs(task):
         for arrays, views in zip(parameters, current, strict=True):
             for array, view in zip(arrays, views, strict=True):
                 array[...] = view
-    warn_of_failure(task, record.loss_curve[before:], ended=not late and result.success)
+    warn_of_failure(task, record.loss_curve[before:], stalled=not late and result.success)

@@ -27,6 +27,8 @@ class OptimizerState:
         Steps of the whole training: ``max_iter`` epochs of them.
     epochs : int
         Whole epochs trained so far.
+    offset : int
+        What `t` lacks to be whole epochs of batches as the present ones.
     n_averaged : int
         Number of epochs whose weights "swa" has averaged.
     slots : list or None
@@ -43,7 +45,7 @@ class OptimizerState:
         self.name = settings.solver
         self.learning_rate_init = settings.learning_rate_init
         self.base_rate = self.learning_rate = float(settings.learning_rate_init)
-        self.t = self.n_steps = self.epochs = self.n_averaged = 0
+        self.t = self.n_steps = self.epochs = self.n_averaged = self.offset = 0
         self.slots = self.averages = self.last = None
         self.scheduled = settings.schedule.is_active
 
@@ -100,11 +102,14 @@ class OptimizerState:
 
     def _rates(self, schedule, t):
         """The rates after `t` steps, an array."""
+        t = t + getattr(self, "offset", 0)  # older pickles have none
         return self.base_rate * schedule.factors(np.minimum(1, t / self.n_steps))
 
     def step_settings(self, settings, n_epochs, n_batches):
         """The settings of the next epochs' steps, as Network.train takes them."""
         self.n_steps = settings.max_iter * n_batches
+        # partial_fit may have had other numbers of batches: a schedule counts whole epochs
+        self.offset = self.epochs * n_batches - self.t
         rate = self.base_rate
         if settings.schedule.is_active:
             rate = self._rates(settings.schedule, self.t + np.arange(n_epochs * n_batches))

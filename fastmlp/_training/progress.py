@@ -95,6 +95,7 @@ class Progress:
             record.validation_scores = record.best_validation_score = None
             record.validation_loss_curve = None
         record.scored_by = settings.scoring
+        self.former_loss = record.loss  # of the last epoch of the call before
         if self.by_score:
             record.best_loss = None
         elif record.best_loss is None:
@@ -149,13 +150,14 @@ class Progress:
         if not losses:
             return False
         before = len(self.history)
+        # first, because a scorer may raise
+        validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
         record.n_iter += len(losses)
         record.t += n_rows
         record.loss = losses[-1]
         record.loss_curve += losses
         if self.settings.prints(record.n_iter):
             print("Iteration %d, loss = %.8f" % (record.n_iter, record.loss))
-        validation_loss, score = self.history.add(losses, network, learning_rates[: len(losses)])
         best = 0  # number, among these epochs, of the best epoch so far; 0: an earlier one
         if not self.by_score:
             best = self._judge_losses(losses)
@@ -169,12 +171,20 @@ class Progress:
         """Count the epochs without improvement; return the number of the best, from 1, or 0."""
         record, best = self.record, 0
         best_loss, count, tol = record.best_loss, record.no_improvement_count, self.settings.tol
+        if self._is_another_problem(losses[0]):
+            best_loss, count = np.inf, 0
         for i, loss in enumerate(losses, 1):
             count = count + 1 if loss > best_loss - tol else 0
             if loss < best_loss:
                 best_loss, best = loss, i
         record.best_loss, record.no_improvement_count = best_loss, count
         return best
+
+    def _is_another_problem(self, loss):
+        """Whether the first loss of a warm start is so much greater than the last one before that
+        data or weights must be others: the best loss then is none to compare with."""
+        former, self.former_loss = self.former_loss, None
+        return former is not None and loss > max(3 * former, former + 100 * self.settings.tol)
 
     def _judge_score(self, validation_loss, score):
         """The same for a single epoch, by its validation score."""

@@ -71,7 +71,14 @@ class Schedule:
         """
         factors = np.ones_like(t)
         if callable(self.learning_rate):
-            found = np.asarray(self.learning_rate(t.copy()))
+            try:
+                found = np.asarray(self.learning_rate(t.copy()))
+            except TypeError as error:
+                raise TypeError(
+                    f"learning_rate={self.learning_rate!r} failed as learning_rate(t), where t is"
+                    f" an array of fractions of the training: {error}. An example is"
+                    " learning_rate=lambda t: 1 - t."
+                ) from error
             fits = found.shape in ((), t.shape) and found.dtype.kind in "biuf"
             if not fits or not np.isfinite(found).all() or found.min(initial=0) < 0:
                 raise ValueError(

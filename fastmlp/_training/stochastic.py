@@ -97,7 +97,7 @@ class _StochasticTraining:
             self._run_epochs(n_epochs)
             if perf_counter() > self.deadline:
                 break
-            if optimizer.t < settings.warmup * optimizer.n_steps:
+            if settings.schedule.has_end or optimizer.t < settings.warmup * optimizer.n_steps:
                 record.no_improvement_count = 0  # low rates bring no progress, and mean nothing
             if message := self.progress.plateau:
                 if optimizer.on_plateau(settings, message):
@@ -110,15 +110,16 @@ class _StochasticTraining:
     def _warn_of_schedule(self):
         """Warn if partial_fit goes on where the schedule has ended."""
         settings, n_epochs = self.task.settings, self.task.settings.max_iter
-        if self.incremental and settings.schedule.has_end:
-            if self.optimizer.t >= n_epochs * self.n_batches:
-                factor = float(settings.schedule.factors(np.ones(1))[0])
-                warnings.warn(
-                    f"The schedule learning_rate={settings.learning_rate!r} ended after"
-                    f" max_iter={n_epochs} epochs of partial_fit. Later calls train with its last"
-                    f" rate, {factor * settings.learning_rate_init:g}. To train longer, increase"
-                    " max_iter, or set learning_rate='constant'."
-                )
+        if not (self.incremental and settings.schedule.has_end):
+            return
+        if self.optimizer.epochs == n_epochs:  # tell it once
+            factor = float(settings.schedule.factors(np.ones(1))[0])
+            warnings.warn(
+                f"The schedule learning_rate={settings.learning_rate!r} ended after"
+                f" max_iter={n_epochs} epochs of training. Later calls of partial_fit train with"
+                f" its last rate, {factor * settings.learning_rate_init:g}. To train longer,"
+                " increase max_iter, or set learning_rate='constant'."
+            )
 
     def _run_epochs(self, n_epochs):
         """Train on the first `n_epochs` of `orders`, and record what was done, also if an exception
@@ -177,8 +178,7 @@ class _StochasticTraining:
         if self.has_best:
             losses = losses[: record.best_iteration - len(self.task.history) + len(losses)]
         if not self.incremental:
-            ended = self.stalled or self.task.settings.schedule.has_end
-            warn_of_failure(self.task, losses, ended)
+            warn_of_failure(self.task, losses, self.stalled)
 
     def hand_over(self):
         """Leave the trained weights in the task's parameters, and the optimizer's state."""

@@ -73,7 +73,7 @@ def split(validation_fraction, random_state, dataset, X, labels, strata):
             if strata is None:
                 raise
             raise ValueError(
-                f"{error} early_stopping=True splits off a validation set with the proportions of"
+                f"{error}. early_stopping=True splits off a validation set with the proportions of"
                 " the classes: set stratify_validation=False, or pass X_val and y_val to fit."
             ) from error
     if len(held_out) < 2:

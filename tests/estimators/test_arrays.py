@@ -300,3 +300,71 @@ def test_a_client_that_has_seen_fewer_classes():
     client.out_activation_ = "softmax"
     np.testing.assert_array_equal(client.predict(X), whole.predict(X))
     assert set(client.partial_fit(X, y).predict(X)) == {0, 1, 2}
+
+
+# ------------------------------------------------------------------------------ what follows
+
+
+@pytest.mark.parametrize("first, second", [("binary", "multiclass"), ("multiclass", "binary")])
+def test_another_number_of_outputs_in_a_fitted_estimator(first, second):
+    """The output activation follows: none is left over from the fit."""
+    X, y = problem(first, 90)
+    _, other_y = problem(second, 90)
+    model = ours(first, hidden_layer_sizes=(6,), max_iter=3, random_state=0).fit(X, y)
+    donor = ours(second, hidden_layer_sizes=(6,), max_iter=3, random_state=0).fit(X, other_y)
+    model.coefs_, model.intercepts_, model.classes_ = (
+        donor.coefs_,
+        donor.intercepts_,
+        donor.classes_,
+    )
+    np.testing.assert_allclose(model.predict_proba(X), donor.predict_proba(X))
+    np.testing.assert_array_equal(model.predict(X), donor.predict(X))
+    model.partial_fit(X, other_y)
+    assert model.out_activation_ == donor.out_activation_
+
+
+def test_labels_replaced_by_classes():
+    """As many classes as there were labels: the classes tell them apart."""
+    X, y = problem("multilabel", 90)
+    _, classes = problem("multiclass", 90)
+    names = np.array(["a", "b", "c"])
+    model = ours("multilabel", hidden_layer_sizes=(6,), max_iter=3).fit(X, y)
+    donor = ours("multiclass", hidden_layer_sizes=(6,), max_iter=3).fit(X, names[classes])
+    model.coefs_, model.intercepts_ = donor.coefs_, donor.intercepts_
+    model.classes_, model.out_activation_ = donor.classes_, "softmax"
+    np.testing.assert_array_equal(model.predict(X), donor.predict(X))
+
+
+def test_normalization_without_its_arrays_is_refused():
+    X, _ = problem("squared", 40)
+    for normalization in ("layer", "batch"):
+        model = filled("multiclass", normalization=normalization)
+        with pytest.raises(ValueError, match=r"needs the lists \('norm_scales_', 'norm_shifts_'"):
+            model.predict(X)
+
+
+def test_quantiles_of_weights_set_by_hand():
+    X, y = problem("squared", 80)
+    params = {"loss": "quantile", "loss_params": {"quantile": [0.1, 0.5, 0.9]}}
+    trained = MLPRegressor(**params, hidden_layer_sizes=(6,), max_iter=3, random_state=0).fit(X, y)
+    model = MLPRegressor(**params)
+    model.coefs_, model.biases_ = trained.coefs_, trained.biases_
+    np.testing.assert_array_equal(model.predict(X), trained.predict(X))
+    assert model.score(X, y) == trained.score(X, y)
+
+
+def test_classes_set_before_the_first_partial_fit():
+    X, y = problem("binary", 40)
+    model = MLPClassifier((4,), random_state=0)
+    model.classes_ = np.array([0, 1])
+    assert set(model.partial_fit(X, y).predict(X)) <= {0, 1}
+
+
+def test_init_from_weights_of_any_form():
+    X, y = problem("multiclass", 80)
+    source = ours("multiclass", hidden_layer_sizes=(6,), max_iter=3, random_state=0).fit(X, y)
+    expected = MLPClassifier((6,), init=source, max_iter=2, random_state=0).fit(X, y)
+    source.coefs_ = [w.tolist() for w in source.coefs_]
+    source.intercepts_ = rows(source.intercepts_)
+    found = MLPClassifier((6,), init=source, max_iter=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(found.coefs_[0], expected.coefs_[0])

@@ -317,7 +317,9 @@ def test_a_warm_start_keeps_the_networks_and_their_number(dtype):
     np.testing.assert_allclose(model.coefs_[0], before, atol=1e-6)
     for other in (1, 2, N + 1):
         expected = bits(model, X)
-        with pytest.raises(ValueError, match=f"has {N} networks, but n_estimators={other}"):
+        with pytest.raises(
+            ValueError, match=f"are those of {N} networks, but n_estimators={other}"
+        ):
             model.set_params(n_estimators=other).fit(X, y)
         with pytest.raises(ValueError, match="their number"):
             model.partial_fit(X, y)

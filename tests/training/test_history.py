@@ -442,7 +442,8 @@ def test_a_schedule_with_an_end_is_run_to_its_end(schedule, early_stopping):
     params |= {"learning_rate": schedule, "early_stopping": early_stopping, "max_iter": 30}
     model = MLPRegressor(**params).fit(X, y)
     assert model.n_iter_ == len(model.loss_curve_) == 30
-    assert model._no_improvement_count > 3
+    model.set_params(learning_rate="constant", warm_start=True).fit(X, y)
+    assert model.n_iter_ > 3  # the epochs of the schedule do not count
 
 
 def test_a_schedule_that_ran_to_its_end_is_not_warned_of():

@@ -202,3 +202,54 @@ def test_a_stream_that_outlives_its_schedule_is_told_so():
         warnings.simplefilter("error")
         model.set_params(learning_rate="constant").partial_fit(X, y)
     assert (weights(model) != before).all()
+
+
+@pytest.mark.parametrize("sizes", [(40, 2, 2, 40, 40), (2, 40, 40, 2, 2)])
+def test_a_schedule_counts_calls_of_any_size(sizes):
+    """A schedule over `max_iter` calls does not depend on how many batches each has."""
+    X, y = problem("squared", 400)
+    model = MLPRegressor(hidden_layer_sizes=(5,), learning_rate="cosine", max_iter=5, batch_size=10)
+    ends = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for n in sizes:
+            model.partial_fit(X[: 10 * n], y[: 10 * n])
+            ends.append(model._optimizer.base_rate * model._optimizer.epochs)
+            shares = (model._optimizer.epochs - 1 + (np.arange(n) + 0.0) / n) / 5
+            expected = 0.001 * (1 + np.cos(np.pi * shares[-1])) / 2
+            rate = model.history_["learning_rate"][-1]
+            np.testing.assert_allclose(rate, expected, rtol=1e-6)
+
+
+def test_data_that_have_moved_are_learned_without_a_validation_set():
+    """Where scikit-learn stops after 11 epochs, because an old loss is better."""
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((200, 4))
+    y = X[:, 0] + 0.1 * rng.standard_normal(200)
+    params = {"hidden_layer_sizes": (9,), "learning_rate_init": 0.01, "random_state": 0}
+    model = MLPRegressor(**params, warm_start=True).fit(X, y)
+    model.fit(X, 5 * y + 3)
+    assert model.n_iter_ > 11 and model.score(X, 5 * y + 3) > 0.9
+
+
+def test_a_scorer_that_fails_leaves_the_record_whole():
+    X, y = problem("squared", 150)
+    calls = []
+
+    def scorer(estimator, X, y):
+        calls.append(1)
+        if len(calls) == 4:
+            raise RuntimeError("enough")
+        return 0.5
+
+    model = MLPRegressor(**ROUNDS, scoring=scorer)
+    with pytest.raises(RuntimeError):
+        model.fit(X, y)
+    assert len(model.loss_curve_) == len(model.validation_scores_) == len(model.history_["loss"])
+
+
+def test_a_constant_rate_after_a_schedule_has_its_patience():
+    X, y = problem("squared", 150)
+    params = {"hidden_layer_sizes": (5,), "random_state": 0, "tol": 1e9, "warm_start": True}
+    model = MLPRegressor(**params, learning_rate="cosine", max_iter=30).fit(X, y)
+    assert model.set_params(learning_rate="constant").fit(X, y).n_iter_ > 5
