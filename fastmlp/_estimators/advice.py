@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
 
-SAMPLE = 40_000  # values that scales are judged by
+SAMPLE = 8_000  # values that scales are judged by
 HUGE = 1e4  # a value, or a ratio of the ranges of columns, that scaled inputs do not have
 MOVED = 10  # ranges between the centres, or ratio of the ranges, of two sets of one origin
 
