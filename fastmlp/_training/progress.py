@@ -21,7 +21,7 @@ class TrainingRecord:
     loss : float or None
         Loss of the last epoch.
     loss_curve : list of float or None
-        Loss of each epoch of a stochastic training.
+        Loss of each epoch, or iteration of L-BFGS.
     best_loss : float or None
         Smallest loss of an epoch; None if epochs are judged by the validation score.
     best_iteration : int or None
@@ -78,9 +78,11 @@ class Progress:
         Rows of an epoch.
     network : Network or Ensemble
         Holds the starting weights.
+    incremental : bool
+        Whether this is a partial_fit.
     """
 
-    def __init__(self, settings, record, history, n_samples, network):
+    def __init__(self, settings, record, history, n_samples, network, incremental):
         self.settings, self.record = settings, record
         self.history, self.n_samples = history, n_samples
         self.validated = history.validation is not None
@@ -95,7 +97,8 @@ class Progress:
             record.validation_scores = record.best_validation_score = None
             record.validation_loss_curve = None
         record.scored_by = settings.scoring
-        self.former_loss = record.loss  # of the last epoch of the call before
+        # loss of the last epoch before a warm start
+        self.former_loss = None if incremental else record.loss
         if self.by_score:
             record.best_loss = None
         elif record.best_loss is None:

@@ -49,7 +49,7 @@ class _StochasticTraining:
         else:
             self.optimizer = OptimizerState(settings)
         self.optimizer.load_into(network, settings, task.parameters)
-        self.progress = Progress(settings, record, task.history, n_samples, network)
+        self.progress = Progress(settings, record, task.history, n_samples, network, incremental)
         restore = settings.restore_best_weights
         self.restore = not incremental and (
             self.progress.by_score if restore == "auto" else restore

@@ -250,3 +250,19 @@ def test_a_constant_rate_after_a_schedule_has_its_patience():
     params = {"hidden_layer_sizes": (5,), "random_state": 0, "tol": 1e9, "warm_start": True}
     model = MLPRegressor(**params, learning_rate="cosine", max_iter=30).fit(X, y)
     assert model.set_params(learning_rate="constant").fit(X, y).n_iter_ > 5
+
+
+def test_a_stream_keeps_its_best_loss():
+    """As scikit-learn's: partial_fit on batches of very different losses forgets none."""
+    X, y = problem("squared", 60)
+    models = [
+        make(hidden_layer_sizes=(5,), random_state=0)
+        for make in (MLPRegressor, sklearn.neural_network.MLPRegressor)
+    ]
+    for scale in (1, 100, 1, 30):
+        for model in models:
+            model.partial_fit(X, scale * y)
+    ours, theirs = models
+    assert ours.best_loss_ == min(ours.loss_curve_)
+    np.testing.assert_allclose(ours.best_loss_, theirs.best_loss_, rtol=1e-9)
+    assert ours._no_improvement_count == theirs._no_improvement_count
