@@ -36,7 +36,7 @@ cdef struct Layer:
     char *ragged                        # (fan_in, V) or NULL
     char *bias                          # (n_panels, V); narrow: (fan_out), and zeros to n_bias
     size_t n_bias                       # reals in bias; what normalization trains follows it
-    size_t n_vectors                    # of training: the bias, and those that follow it
+    size_t n_vectors                    # vectors that are trained: the bias, and its followers
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     bint frozen                         # not trained
     # arrays of weights, followed by bias and its followers, as in the layer's own weights

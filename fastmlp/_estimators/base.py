@@ -126,8 +126,8 @@ class _BaseMLP(Predictor):
         return list(cls._param_names())
 
     def _validate_params(self):
-        """Check each parameter by itself. The check takes a tenth of a tiny fit, so that plain
-        values which have passed are remembered; others, which may be mutable, are not."""
+        """Check each parameter by itself. Plain values that have passed are remembered, because the
+        check is a noticeable part of a tiny fit; others, which may be mutable, are not."""
         values = tuple([getattr(self, name) for name in self._param_names()])
         types = tuple(map(type, values))
         key = type(self), types, values

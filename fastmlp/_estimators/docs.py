@@ -497,11 +497,11 @@ loss_ : float
         step; with 'lbfgs', of each iteration. It has length `n_iter_` after a
         first fit; warm starts and `partial_fit` append to it.
 
-    validation_scores_ : list of float, as long as `loss_curve_`, or None
+    validation_scores_ : list of float, or None
         {score}, or the score that `scoring` selects, on the validation set
         after each epoch; None without a validation set. Not set by 'lbfgs'.
 
-    validation_loss_curve_ : list of float, as long as `loss_curve_`, or None
+    validation_loss_curve_ : list of float, or None
         Loss on the validation set after each epoch, without the penalty; None
         without a validation set. Not set by 'lbfgs'.
 

@@ -1,6 +1,7 @@
 """What was probably meant by a parameter, a value or an argument that does not exist."""
 
 import functools
+import inspect
 import re
 import warnings
 from difflib import get_close_matches
@@ -154,7 +155,8 @@ def _refuse(owner, name, known):
 def check_parameters(cls, kwargs):
     """Raise a TypeError with a hint for a name that is a parameter of other libraries only."""
     for name in kwargs.keys() & PARAMETERS.keys():
-        if name not in cls.__init__.__code__.co_varnames and not cls.__init__.__code__.co_flags & 8:
+        kinds = inspect.signature(cls.__init__).parameters
+        if name not in kinds and all(p.kind != p.VAR_KEYWORD for p in kinds.values()):
             _refuse(f"{cls.__name__}()", name, PARAMETERS)
 
 

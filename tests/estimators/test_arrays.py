@@ -191,7 +191,9 @@ def test_arrays_of_any_form(form, which, fitted):
         models.append(model)
     given, plain = models
     held = given.coefs_
-    tolerance = {"rtol": 1e-3, "atol": 1e-5} if "float" in form else {"rtol": 1e-9}
+    # the same numbers, but computed in float32
+    single = form in ("float16", "float32") and which == "both"
+    tolerance = {"rtol": 1e-3, "atol": 1e-5} if single else {"rtol": 1e-9}
     np.testing.assert_allclose(given.predict_proba(X), plain.predict_proba(X), **tolerance)
     np.testing.assert_allclose(given.predict_proba(X[:1]), plain.predict_proba(X[:1]), **tolerance)
     assert given.coefs_ is held

@@ -11,6 +11,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._estimators.callers import is_own_call
 from reference.problems import ours, problem
 
 C, R = MLPClassifier, MLPRegressor
@@ -184,6 +185,22 @@ def test_one_interrupt_ends_a_search_but_keeps_a_model(how, solver, expected):
         [sys.executable, "-c", PROGRAM, how, solver], capture_output=True, text=True, timeout=100
     )
     assert done.stdout.strip() == expected, done.stderr
+
+
+@pytest.mark.parametrize(
+    "caller, own",
+    [
+        *(("__main__", True), ("my_program.train", True), ("sklearn.pipeline", True)),
+        *(("sklearn.compose._target", True), ("sklearn.model_selection._search", False)),
+        *(("sklearn.ensemble._bagging", False), ("joblib.parallel", False)),
+        *(("optuna.study", False), ("dask.local", False)),
+    ],
+)
+def test_who_calls(caller, own):
+    """By the names of the modules on the stack."""
+    namespace = {"__name__": caller, "is_own_call": is_own_call}
+    exec("def fit():\n    return is_own_call()", namespace)
+    assert namespace["fit"]() is own
 
 
 def test_warnings_about_convergence_are_of_that_kind():
