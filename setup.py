@@ -10,7 +10,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-MODULES = ["kernels", "panels", "dataset", "prediction", "engine"]
+MODULES = ["kernels", "panels", "dataset", "prediction", "workspace", "engine"]
 C_FILES = {
     "kernels": ["isa_generic.c", "isa_avx2.c", "isa_avx512.c", "dispatch.c"],
     "engine": ["optimizers.c"],

@@ -1,7 +1,7 @@
 """The structs of csrc/fastmlp.h that kernels read, as ctypes structures: for tests and benches."""
 
 import ctypes
-from ctypes import c_double, c_int, c_uint32, c_void_p
+from ctypes import c_double, c_int, c_size_t, c_uint32, c_void_p
 
 
 class Dropout(ctypes.Structure):
@@ -47,4 +47,28 @@ class Csr(ctypes.Structure):
         ("data", c_void_p),
         ("wide_indices", c_int),
         ("double_data", c_int),
+    ]
+
+
+class Table(ctypes.Structure):
+    """fastmlp_table"""
+
+    _fields_ = [
+        ("values", c_void_p),
+        ("codes", c_void_p),
+        ("n_values", c_size_t),
+        ("n_codes", c_size_t),
+        ("code_bytes", c_int),
+    ]
+
+
+class Column(ctypes.Structure):
+    """fastmlp_column"""
+
+    _fields_ = [
+        (name, c_size_t)
+        for name in (
+            *("source", "unit", "n_units", "n_terms", "table_row"),
+            *("scales", "frequencies", "phases", "weights", "biases"),
+        )
     ]

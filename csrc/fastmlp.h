@@ -96,6 +96,14 @@
     X(c, uint32, uint32_t)                                                                         \
     X(c, int64, int64_t)                                                                           \
     X(c, uint64, uint64_t)
+/* X(c, embedding, what it reads of a row) of a table's column; the formulas are in kernel_list.h */
+#define FASTMLP_EMBEDDINGS(X, c)                                                                   \
+    X(c, number, numbers)                                                                          \
+    X(c, pbld, numbers)                                                                            \
+    X(c, plr, numbers)                                                                             \
+    X(c, periodic, numbers)                                                                        \
+    X(c, ple, numbers)                                                                             \
+    X(c, category, codes)
 #define FASTMLP_ISAS(X, c) X(c, avx512) X(c, avx2) X(c, generic) /* best first */
 
 #define FASTMLP_ENUM(prefix, name, ...) prefix##name,
@@ -109,6 +117,9 @@ enum fastmlp_normalization {
 };
 #define FASTMLP_N_ROW_NORMALIZATIONS FASTMLP_NORMALIZATION_batch /* the first of the others */
 enum fastmlp_source { FASTMLP_SOURCES(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_SOURCES };
+enum fastmlp_embedding {
+    FASTMLP_EMBEDDINGS(FASTMLP_ENUM, FASTMLP_EMBEDDING_) FASTMLP_N_EMBEDDINGS
+};
 enum fastmlp_isa { FASTMLP_ISAS(FASTMLP_ENUM, FASTMLP_) FASTMLP_N_ISAS };
 
 /* The factor of a delta: 1; relu's derivative, which is 1 where its output h is not zero, else 0;
@@ -156,6 +167,10 @@ typedef struct {
 void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
                           double learning_rate, double weight, fastmlp_step *step);
 
+/* Multiplies the learning rate of a step. */
+void fastmlp_rescale_step(int optimizer, const fastmlp_settings *settings, double factor,
+                          fastmlp_step *step);
+
 /* A CSR matrix. */
 typedef struct {
     const int64_t *indptr;
@@ -163,6 +178,25 @@ typedef struct {
     int wide_indices; /* whether indices are int64, else int32 */
     int double_data;  /* whether data is double, else float */
 } fastmlp_csr;
+
+/* The samples of a table: in each row its numbers, of the computing type, and its codes. */
+typedef struct {
+    const void *values; /* (n_samples, n_values) */
+    const void *codes;  /* (n_samples, n_codes) uint8_t, uint16_t or int32_t */
+    size_t n_values, n_codes;
+    int code_bytes; /* 1, 2 or 4 */
+} fastmlp_table;
+
+/* A column of a table, embedded in units of the input layer. The last five say where in the
+ * parameters its arrays begin, in reals; each begins at a multiple of V. */
+typedef struct {
+    size_t source;        /* its column in values or codes */
+    size_t unit, n_units; /* its units: unit, unit + 1 ... */
+    size_t n_terms;       /* frequencies */
+    size_t table_row;     /* reals between two levels in a category's table */
+    size_t scales, frequencies, phases, weights, biases;
+} fastmlp_column;
+#define FASTMLP_MAX_UNITS 64 /* of one column */
 
 /* The table of one ISA and type: its sizes, and a pointer to each kernel, or an array of pointers
  * with one for each entry of a list. */

@@ -20,6 +20,32 @@ KERNELS(void, gather, SOURCES,
 /* Returns 1 if a, (m, n panels) in panels, holds no NaN and no infinity, else 0. */
 KERNEL(int, all_finite, (size_t m, size_t n_panels, const void *a, size_t a_panel))
 
+/* ------------------------------------------------------------------------- embeddings */
+
+/* Units of the input layer from a column of a table: m rows, in panels from the first row of a.
+ * Unit u is scales[u] e[u]. With x the number of a row, f the frequencies, w (terms, n) the weights,
+ * and b the biases:
+ *     number    e = (x)
+ *     pbld      e = (x, b + sum_k w[k] cos(2 pi f[k] x + phases[k])): periodic, biased, linear,
+ *               densely connected (Holzmueller, Grinsztajn and Steinwart, 2024)
+ *     plr       e = max(0, b + sum_k w[k] cos(2 pi f[k] x) + w[terms + k] sin(2 pi f[k] x))
+ *     periodic  e = (cos(2 pi f x), sin(2 pi f x)) (both: Gorishniy, Rubachev and Babenko, 2022)
+ *     ple       e[u] = (x - weights[u]) / (weights[u + 1] - weights[u]), which is between 0, except
+ *               in the first unit, and 1, except in the last: the piecewise linear encoding of the
+ *               same paper. The weights are the edges of the bins and are not trained.
+ *     category  e = the row of weights, table_row apart, that the code selects */
+KERNELS(void, embed, EMBEDDINGS,
+        (size_t m, const fastmlp_column *column, const fastmlp_table *table, const intptr_t *rows,
+         const void *parameters, void *a, size_t a_panel))
+
+/* Adds the gradient over m rows with deltas d of the column's units to g, which lies like the
+ * parameters. `sums` is scratch: V reals for each trained parameter, without those of a category's
+ * table. The gradient of the table is added to table_g, which lies like the table, unless that is
+ * NULL. */
+KERNELS(void, embedding_gradient, EMBEDDINGS,
+        (size_t m, const fastmlp_column *column, const fastmlp_table *table, const intptr_t *rows,
+         const void *parameters, const void *d, size_t d_panel, void *sums, void *g, void *table_g))
+
 /* ------------------------------------------------------------------------- products */
 
 /* c = bias + a w, then c = max(c, 0) if relu. a is (m, k) and c (m, n panels) in panels, bias is

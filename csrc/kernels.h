@@ -25,6 +25,7 @@
 #include "losses.h"
 #include "steps.h"
 #include "layers.h"
+#include "embeddings.h"
 
 /* ------------------------------------------------------------------------- layouts */
 

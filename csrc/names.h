@@ -13,6 +13,7 @@ static const char *const fastmlp_loss_names[] = {FASTMLP_LOSSES(FASTMLP_NAME, _)
 static const char *const fastmlp_optimizer_names[] = {FASTMLP_OPTIMIZERS(FASTMLP_NAME, _)};
 static const char *const fastmlp_normalization_names[] = {FASTMLP_NORMALIZATIONS(FASTMLP_NAME, _)};
 static const char *const fastmlp_source_names[] = {FASTMLP_SOURCES(FASTMLP_NAME, _)};
+static const char *const fastmlp_embedding_names[] = {FASTMLP_EMBEDDINGS(FASTMLP_NAME, _)};
 static const char *const fastmlp_isa_names[] = {FASTMLP_ISAS(FASTMLP_NAME, _)};
 
 #define FASTMLP_LOW(c, name, low, high, positive) low,

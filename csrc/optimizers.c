@@ -101,3 +101,16 @@ void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint6
     }
     step->threshold = settings->alpha * settings->l1_ratio / weight * reach;
 }
+
+void fastmlp_rescale_step(int optimizer, const fastmlp_settings *settings, double factor,
+                          fastmlp_step *step) {
+    step->decay *= factor;
+    step->threshold *= factor;
+    if (optimizer == FASTMLP_sgd && settings->scheduled) {
+        step->look_ahead *= factor;
+        step->own *= factor;
+    } else {
+        step->learning_rate *= factor;
+        step->ahead *= factor;
+    }
+}

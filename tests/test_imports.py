@@ -23,12 +23,32 @@ ORDER = [
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
     "_training.schedules",
     *("_network.ensemble", "_network.network", "_network.layer", "_network.threads"),
-    *("_network.initialization", "_network.conversion", "_network.plan", "_network.architecture"),
+    *("_network.initialization", "_network.conversion", "_network.plan", "_network.parameters"),
+    *("_network.architecture", "_network.columns"),
     *("_core", "csrc"),
 ]
 CORE = [
-    *("__init__", "engine", "prediction", "teams", "passes", "pacing", "updates", "gradients"),
-    *("batch_normalization", "backward", "forward", "panels", "network", "dataset", "kernels"),
+    *(
+        "__init__",
+        "engine",
+        "workspace",
+        "prediction",
+        "teams",
+        "passes",
+        "pacing",
+        "updates",
+        "gradients",
+    ),
+    *(
+        "batch_normalization",
+        "backward",
+        "forward",
+        "embeddings",
+        "panels",
+        "network",
+        "dataset",
+        "kernels",
+    ),
     "team",
 ]
 ANYWHERE = {"_version"}  # text only: every module may import it

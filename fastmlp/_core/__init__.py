@@ -5,7 +5,9 @@ from fastmlp._core.engine import PHASES, Engine
 from fastmlp._core.kernels import (
     ACTIVATIONS,
     DECAYING,
+    EMBEDDINGS,
     LOSSES,
+    MAX_UNITS,
     N_LISTS,
     N_TRAINED,
     NORMALIZATIONS,
@@ -29,12 +31,14 @@ from fastmlp._core.kernels import (
     openmp,
 )
 from fastmlp._core.panels import from_panels, is_narrow, to_panels
-from fastmlp._core.prediction import Parameters, layer_units, predict
+from fastmlp._core.prediction import Columns, Parameters, layer_units, predict
 
 __all__ = [
     "ACTIVATIONS",
     "DECAYING",
+    "EMBEDDINGS",
     "LOSSES",
+    "MAX_UNITS",
     "NORMALIZATIONS",
     "N_LISTS",
     "N_TRAINED",
@@ -48,6 +52,7 @@ __all__ = [
     "RANGES",
     "SOURCES",
     "TARGETS",
+    "Columns",
     "Dataset",
     "Engine",
     "Parameters",

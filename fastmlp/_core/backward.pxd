@@ -36,17 +36,21 @@ cdef inline void delta_rows(const Run *run, size_t l, size_t at, size_t m) noexc
 cdef inline void input_delta_rows(
     const Run *run, const intptr_t *rows, size_t at, size_t m, uint64_t number,
 ) noexcept nogil:
-    """Carries layer 0's deltas of m rows to the inputs, and stores them in run.input_gradient."""
+    """Carries layer 0's deltas of m rows to the inputs, and stores them in run.input_gradient,
+    unless it is NULL."""
     cdef const fastmlp_kernels *k = run.kernels
     cdef Layer *layer = &run.layers[0]
     cdef size_t n = layer.fan_in, real = k.real_size, p, i, width
     cdef char *c = run.input_deltas + at * k.lanes * real
-    cdef char *out = run.input_gradient + <size_t>(rows - run.order) * n * real
+    cdef char *out
     k.delta(
         m, in_units(n, k.lanes), layer.fan_out, layer.deltas + at * k.lanes * real, run.stride,
         layer.transposed, FASTMLP_no_factor, NULL, c, run.stride)
     if run.input_dropout.threshold > 0:
         k.dropout(m, n, rows, &run.input_dropout, number, c, NULL, run.stride)
+    if run.input_gradient is NULL:
+        return
+    out = run.input_gradient + <size_t>(rows - run.order) * n * real
     for p in range(in_units(n, k.lanes)):
         width = least(k.lanes, n - p * k.lanes) * real
         for i in range(m):

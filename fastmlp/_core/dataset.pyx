@@ -17,10 +17,14 @@ cdef class Dataset:
     ----------
     X : ndarray of shape (n_samples, n_features) of a type in ``SOURCES``, or CSR matrix
         with float32 or float64 data and int32 or int64 indices
+        of a table: the numbers of its columns, C-contiguous, of the network's type
     y : None or ndarray, C-contiguous
         Targets of the kind that the loss takes (``TARGETS``): classes are int32 (n_samples,),
         labels uint8 (n_samples, n_outputs), reals of the network's type (n_samples, n_outputs).
     sample_weight : None or float64 ndarray of shape (n_samples,), C-contiguous
+    codes : None or ndarray of shape (n_samples, n_codes) and type uint8, uint16 or int32
+        The codes of a table's columns, C-contiguous. Not None for a table. The engine and the
+        prediction check that they are levels of their columns.
 
     Raises
     ------
@@ -28,13 +32,15 @@ cdef class Dataset:
         If an array is not as described, or indices of a sparse matrix are out of range.
     """
 
-    def __init__(self, X, y=None, sample_weight=None):
+    def __init__(self, X, y=None, sample_weight=None, codes=None):
         if len(X.shape) != 2:
             raise ValueError(f"X must have two dimensions, got shape {X.shape}")
-        self.X, self.y, self.sample_weight = X, y, sample_weight
+        self.X, self.y, self.sample_weight, self.codes = X, y, sample_weight, codes
         self.n_samples, self.n_features = X.shape
         memset(&self.samples, 0, sizeof(Samples))
-        if isinstance(X, np.ndarray):
+        if codes is not None:
+            self._read_table()
+        elif isinstance(X, np.ndarray):
             if X.dtype not in SOURCE_INDEX:
                 raise ValueError(f"X must be of a type in {SOURCES}, got {X.dtype}")
             self.samples.source = SOURCE_INDEX[X.dtype]
@@ -55,6 +61,17 @@ cdef class Dataset:
                     or not sample_weight.flags.c_contiguous):
                 raise ValueError("sample_weight must be a C-contiguous float64 (n_samples,) array")
             self.samples.sample_weight = <const double *>address(sample_weight)
+
+    def _read_table(self):
+        X, codes = self.X, self.codes
+        if X.dtype not in (np.float32, np.float64) or not X.flags.c_contiguous:
+            raise ValueError("the numbers of a table must be C-contiguous, float32 or float64")
+        if (codes.dtype not in (np.uint8, np.uint16, np.int32) or not codes.flags.c_contiguous
+                or codes.ndim != 2 or len(codes) != self.n_samples):
+            raise ValueError("codes must be a C-contiguous matrix of uint8, uint16 or int32")
+        self.samples.table.values, self.samples.table.n_values = address(X), X.shape[1]
+        self.samples.table.codes, self.samples.table.n_codes = address(codes), codes.shape[1]
+        self.samples.table.code_bytes = codes.itemsize
 
     def _read_csr(self, X):
         if getattr(X, "format", None) != "csr":

@@ -1,4 +1,5 @@
 # Forward: rows through all layers, up to the loss and its derivative. backward.pxd has the reverse.
+from fastmlp._core.embeddings cimport embed_rows
 from fastmlp._core.kernels cimport (
     FASTMLP_identity, FASTMLP_times_derivative, NO_NORMALIZATION, fastmlp_csr, fastmlp_kernels,
 )
@@ -26,13 +27,17 @@ cdef inline void gather_rows(
         if drop:
             k.dropout_csr(
                 m, &run.samples.csr, rows, &run.input_dropout, number, run.dropped)
+        fastmlp_lap(clock, GATHER)
+        return
+    if run.inputs.n_columns:
+        embed_rows(run, rows, m, inputs)
     else:
         k.gather[run.samples.source](
             m, first.fan_in, run.samples.x, rows, run.samples.row_stride,
             run.samples.column_stride, inputs, run.stride)
-        if drop:
-            k.dropout(
-                m, first.fan_in, rows, &run.input_dropout, number, inputs, NULL, run.stride)
+    if drop:
+        k.dropout(
+            m, first.fan_in, rows, &run.input_dropout, number, inputs, NULL, run.stride)
     fastmlp_lap(clock, GATHER)
 
 

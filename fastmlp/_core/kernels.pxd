@@ -9,6 +9,8 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_N_OPTIMIZERS
         FASTMLP_N_NORMALIZATIONS
         FASTMLP_N_SOURCES
+        FASTMLP_N_EMBEDDINGS
+        FASTMLP_MAX_UNITS
         FASTMLP_N_ISAS
         FASTMLP_identity
         FASTMLP_relu
@@ -17,6 +19,7 @@ cdef extern from "fastmlp.h" nogil:
         FASTMLP_times_derivative
         NO_NORMALIZATION "FASTMLP_NORMALIZATION_none"
         BATCH_NORMALIZATION "FASTMLP_NORMALIZATION_batch"
+        CATEGORY "FASTMLP_EMBEDDING_category"
         N_ROW_NORMALIZATIONS "FASTMLP_N_ROW_NORMALIZATIONS"
 
     ctypedef struct fastmlp_dropout:
@@ -33,11 +36,15 @@ cdef extern from "fastmlp.h" nogil:
         int nesterov, scheduled
 
     ctypedef struct fastmlp_step:
-        double scale, l2
+        double scale, l2, decay, threshold, l1_ratio
 
     void fastmlp_prepare_step(
         int optimizer, const fastmlp_settings *settings, uint64_t t, double learning_rate,
         double weight, fastmlp_step *step) noexcept nogil
+
+    void fastmlp_rescale_step(
+        int optimizer, const fastmlp_settings *settings, double factor,
+        fastmlp_step *step) noexcept nogil
 
     ctypedef struct fastmlp_csr:
         const int64_t *indptr
@@ -45,12 +52,29 @@ cdef extern from "fastmlp.h" nogil:
         const void *data
         int wide_indices, double_data
 
+    ctypedef struct fastmlp_table:
+        const void *values
+        const void *codes
+        size_t n_values, n_codes
+        int code_bytes
+
+    ctypedef struct fastmlp_column:
+        size_t source, unit, n_units, n_terms, table_row
+        size_t scales, frequencies, phases, weights, biases
+
     ctypedef struct fastmlp_kernels:
         const char *isa
         size_t real_size, lanes, mr, nr
         void (**gather)(
             size_t m, size_t n, const char *x, const intptr_t *rows, ptrdiff_t row_stride,
             ptrdiff_t column_stride, void *a, size_t a_panel) noexcept nogil
+        void (**embed)(
+            size_t m, const fastmlp_column *column, const fastmlp_table *table,
+            const intptr_t *rows, const void *parameters, void *a, size_t a_panel) noexcept nogil
+        void (**embedding_gradient)(
+            size_t m, const fastmlp_column *column, const fastmlp_table *table,
+            const intptr_t *rows, const void *parameters, const void *d, size_t d_panel,
+            void *sums, void *g, void *table_g) noexcept nogil
         void (*forward)(
             size_t m, size_t n_panels, size_t k, const void *a, size_t a_panel, const void *w,
             size_t w_row, size_t w_panel, const void *bias, int relu, void *c,

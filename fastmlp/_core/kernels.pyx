@@ -36,6 +36,7 @@ cdef extern from "names.h":
     const int fastmlp_normalization_trained[]
     const int fastmlp_normalization_running[]
     const char *const fastmlp_source_names[]
+    const char *const fastmlp_embedding_names[]
     const char *const fastmlp_isa_names[]
     const int fastmlp_optimizer_slots[]
     const int fastmlp_optimizer_decays[]
@@ -69,6 +70,8 @@ N_LISTS = {
     for i, name in enumerate(NORMALIZATIONS)
 }
 SOURCES = tuple([fastmlp_source_names[i].decode() for i in range(FASTMLP_N_SOURCES)])
+EMBEDDINGS = tuple([fastmlp_embedding_names[i].decode() for i in range(FASTMLP_N_EMBEDDINGS)])
+MAX_UNITS = FASTMLP_MAX_UNITS
 _ISAS = tuple([fastmlp_isa_names[i].decode() for i in range(FASTMLP_N_ISAS)])
 SOURCE_INDEX = {np.dtype(name): i for i, name in enumerate(SOURCES)}
 
@@ -156,7 +159,7 @@ def kernel_table(isa_name, dtype):
     lists = {
         "": ("",), "SOURCES": SOURCES, "ACTIVATIONS": ACTIVATIONS, "OUTPUTS": OUTPUTS,
         "ELEMENTWISE_OUTPUTS": OUTPUTS, "LOSSES": LOSSES, "OPTIMIZERS": OPTIMIZERS,
-        "ROW_NORMALIZATIONS": NORMALIZATIONS[:N_ROW_NORMALIZATIONS],
+        "EMBEDDINGS": EMBEDDINGS, "ROW_NORMALIZATIONS": NORMALIZATIONS[:N_ROW_NORMALIZATIONS],
     }
     table = {"lanes": k.lanes, "mr": k.mr, "nr": k.nr}
     for kernel in range(FASTMLP_N_KERNELS):

@@ -2,8 +2,8 @@
 # Arrays in panels lie as csrc/fastmlp.h describes; V is the number of lanes of a vector.
 from fastmlp._core.dataset cimport Samples
 from fastmlp._core.kernels cimport (
-    FASTMLP_where_positive, N_ROW_NORMALIZATIONS, NO_NORMALIZATION, fastmlp_dropout,
-    fastmlp_kernels, fastmlp_loss_settings, fastmlp_settings,
+    FASTMLP_where_positive, N_ROW_NORMALIZATIONS, NO_NORMALIZATION, fastmlp_column,
+    fastmlp_dropout, fastmlp_kernels, fastmlp_loss_settings, fastmlp_settings,
 )
 from libc.stdint cimport intptr_t, uint64_t
 
@@ -39,6 +39,7 @@ cdef struct Layer:
     size_t n_vectors                    # vectors that are trained: the bias, and its followers
     char *transposed                    # (fan_in panels, fan_out, V); narrow: weights; or NULL
     bint frozen                         # not trained
+    double rate, bias_rate              # factors of the learning rate: weights, and all others
     # arrays of weights, followed by bias and its followers, as in the layer's own weights
     char *state[2]                      # the optimizer's state
     char *averaged_weights              # exponential or stochastic average, or NULL
@@ -61,9 +62,30 @@ cdef struct Layer:
     char *upstream                      # as outputs: the derivative with respect to them, for skips
 
 
+# A column of a table, embedded in units of the input layer.
+cdef struct Column:
+    int kind                            # FASTMLP_EMBEDDINGS
+    fastmlp_column place
+    size_t at, count                    # reals of its trained arrays, except scales and a table
+    size_t n_levels                     # of a trained table, else 0
+
+
+# The units of the input layer that a table's columns become; without columns, the units are X.
+cdef struct InputLayer:
+    Column *columns
+    size_t n_columns
+    # arrays that lie alike
+    char *parameters
+    char *gradient                      # a table's is zero between batches
+    char *averaged
+    char *state[2]
+    double scale_rate, embedding_rate   # factors of the learning rate
+    double scale_decay                  # factor of the weight decay
+
+
 # A part of a layer's weights, of a size that does not depend on the number of threads.
 cdef struct Block:
-    size_t layer, panel, n_panels, row, n_rows
+    size_t layer, panel, n_panels, row, n_rows  # or the layer is n_layers, and row a column
     double middle                       # cost of the blocks before it and of half of it
 
 
@@ -77,6 +99,7 @@ cdef struct Run:
     const fastmlp_kernels *kernels
     Layer *layers
     size_t n_layers
+    InputLayer inputs
     size_t lowest_delta                 # deltas are carried down to this layer
     int output, loss, optimizer
     bint fused_output                   # the loss's kernel applies the output activation
@@ -119,7 +142,7 @@ cdef struct Run:
     double *row_losses                  # OUT (micro_batch_rows / mr) sums of the losses of mr rows;
     #                                     predictions: (n_rows / mr), or NULL
     char *input_deltas                  # (fan_in panels, capacity + 1, V), or NULL: not wanted
-    char *input_gradient                # OUT (n_rows, n_features), with input_deltas
+    char *input_gradient                # OUT (n_rows, n_features), with input_deltas; or NULL
     char *scratch                       # (n_threads, scratch_bytes)
     size_t scratch_bytes
     double *clocks                      # OUT (n_threads, N_CLOCK), or NULL

@@ -14,6 +14,7 @@
 # element, in a fixed order, so its bits do not depend on the number of threads.
 from fastmlp._core.backward cimport backward_rows
 from fastmlp._core.batch_normalization cimport batch_normalized_rows, update_statistics
+from fastmlp._core.embeddings cimport column_squares, is_column, step_column, sum_column
 from fastmlp._core.forward cimport differentiate_rows, forward_rows
 from fastmlp._core.gradients cimport (
     Gradient, add_partial, has_bias, place_gradient, sum_gradient, sum_partials,
@@ -48,6 +49,7 @@ cdef struct MicroBatch:
     size_t epoch, batch                 # batch: of all epochs
     const intptr_t *rows                # (n_rows) row numbers
     size_t n_rows
+    const intptr_t *all_rows            # (batch_rows) those of its batch
     bint first, last                    # whether it is the first, the last in its batch
     double batch_rows, weight           # its batch's number of rows, sum of their weights
     bint steps                          # whether a step follows
@@ -67,8 +69,9 @@ cdef inline MicroBatch cut_micro_batch(const Run *run, size_t number) noexcept n
     if run.batch_weights is not NULL:
         part.weight = run.batch_weights[part.batch]
     part.steps = part.last and run.take_steps and part.weight != 0
+    part.all_rows = run.order + part.epoch * run.order_stride + begin
+    part.rows = part.all_rows + least(end - begin, i * run.micro_batch_rows)
     begin = least(end, begin + i * run.micro_batch_rows)
-    part.rows = run.order + part.epoch * run.order_stride + begin
     part.n_rows = least(end - begin, run.micro_batch_rows)
     return part
 
@@ -176,6 +179,20 @@ cdef inline void update_block(
         average_block(run, block)
 
 
+cdef inline void column_phase(
+    Run *run, const MicroBatch *part, const Worker *worker, size_t i,
+) noexcept nogil:
+    """The gradient phase of a block that is a column of a table."""
+    cdef const Block *block = &run.blocks[i]
+    sum_column(run, block, part.rows, part.n_rows, not part.first, worker.scratch)
+    fastmlp_lap(worker.clock, GRADIENT)
+    if part.steps and run.clip_norm < INFINITY:
+        run.gradient_squares[i] = column_squares(run, block, &part.step)
+    elif part.steps:
+        step_column(run, block, &part.step, part.all_rows, <size_t>part.batch_rows)
+    fastmlp_lap(worker.clock, STEP)
+
+
 cdef inline void gradient_phase(
     Run *run, const MicroBatch *part, const Worker *worker,
 ) noexcept nogil:
@@ -187,6 +204,9 @@ cdef inline void gradient_phase(
     cdef Gradient gradient
     while claim(worker, worker.ranges, &victim, &i):
         block = &run.blocks[i]
+        if is_column(run, block):
+            column_phase(run, part, worker, i)
+            continue
         if run.n_partials == 0:
             gradient = sum_gradient(run, block, part.rows, part.n_rows, not part.first,
                                     first_row_blocks, worker.scratch)
@@ -216,6 +236,9 @@ cdef inline void squares_phase(
     cdef size_t i
     cdef Gradient gradient
     while claim(worker, worker.ranges, &victim, &i):
+        if is_column(run, &run.blocks[i]):
+            run.gradient_squares[i] = column_squares(run, &run.blocks[i], step)
+            continue
         gradient = place_gradient(run, &run.blocks[i], worker.scratch)
         run.gradient_squares[i] = block_squares(run, &run.blocks[i], step, &gradient)
 
@@ -230,13 +253,17 @@ cdef inline void clip_to_norm(const Run *run, fastmlp_step *step) noexcept nogil
 
 
 cdef inline void step_phase(
-    Run *run, const fastmlp_step *step, const Worker *worker,
+    Run *run, const fastmlp_step *step, const Worker *worker, const intptr_t *rows, size_t n_rows,
 ) noexcept nogil:
-    """Steps on the thread's blocks, by the gradient in the layers' gradient arrays."""
+    """Steps on the thread's blocks, by the gradient in the layers' gradient arrays. `rows` are
+    those of the batch, or NULL if they are not known."""
     cdef int victim = 0
     cdef size_t i
     cdef Gradient gradient
     while claim(worker, worker.ranges, &victim, &i):
+        if is_column(run, &run.blocks[i]):
+            step_column(run, &run.blocks[i], step, rows, n_rows)
+            continue
         gradient = place_gradient(run, &run.blocks[i], worker.scratch)
         update_block(run, &run.blocks[i], step, &gradient)
     fastmlp_lap(worker.clock, STEP)
@@ -250,7 +277,7 @@ cdef inline void bound_phase(Run *run, const Worker *worker) noexcept nogil:
     cdef Block column
     while claim(worker, worker.ranges, &victim, &i):
         block = &run.blocks[i]
-        if has_bias(&run.layers[block.layer], block):
+        if not is_column(run, block) and has_bias(&run.layers[block.layer], block):
             column = whole_column(run, block)
             bound_units(run, &column)
             if run.average:
@@ -309,7 +336,8 @@ cdef inline void pass_micro_batches(
         if part.steps and run.clip_norm < INFINITY:
             next_round(run, &worker)
             clip_to_norm(run, &part.step)
-            step_phase(run, &part.step, &worker)
+            step_phase(
+                run, &part.step, &worker, part.all_rows, <size_t>part.batch_rows)
         if part.steps and run.max_norm < INFINITY:
             next_round(run, &worker)
             bound_phase(run, &worker)
@@ -333,7 +361,7 @@ cdef inline void step_by_gradient(Run *run, int thread, int n_threads) noexcept 
         squares_phase(run, &step, &worker)
         next_round(run, &worker)
         clip_to_norm(run, &step)
-    step_phase(run, &step, &worker)
+    step_phase(run, &step, &worker, NULL, 0)
     if run.max_norm < INFINITY:
         next_round(run, &worker)
         bound_phase(run, &worker)

@@ -1,6 +1,6 @@
 from fastmlp._core.dataset cimport Dataset
 from fastmlp._core.kernels cimport fastmlp_kernels
-from fastmlp._core.network cimport Layer, Run
+from fastmlp._core.network cimport Column, InputLayer, Layer, Run
 from libc.stdint cimport uintptr_t
 
 
@@ -9,6 +9,15 @@ cdef extern from *:
     #define FASTMLP_WORK_PER_THREAD 2e5 /* flops of a step that are worth a thread */
     """
     const double WORK_PER_THREAD "FASTMLP_WORK_PER_THREAD"
+
+
+cdef class Columns:
+    cdef InputLayer inputs
+    cdef object kept                    # arrays that the struct points to
+    cdef Py_ssize_t n_values, n_codes
+    cdef list levels                    # of each column of codes, how many there are
+
+    cdef int check(self, Dataset dataset) except -1
 
 
 cdef class Parameters:
@@ -20,6 +29,7 @@ cdef class Parameters:
     cdef Layer *layers
     cdef char *packed
     cdef size_t n_layers
+    cdef Columns columns                # or None
 
     cdef int lay_out(self, const fastmlp_kernels *k, bint in_place, bint sparse) except -1
     cdef size_t _pack(

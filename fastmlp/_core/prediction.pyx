@@ -17,13 +17,13 @@ from fastmlp._core.kernels cimport (
     FASTMLP_identity, FASTMLP_no_factor, FASTMLP_relu, FASTMLP_times_derivative,
     FASTMLP_where_positive, NO_NORMALIZATION, address, fastmlp_kernels, kernels_of_type,
 )
-from fastmlp._core.network cimport ROW_BLOCK, Layer, Run, columns_bytes, in_units, least
+from fastmlp._core.network cimport ROW_BLOCK, Column, Layer, Run, columns_bytes, in_units, least
 from fastmlp._core.panels cimport aligned, is_narrow, pack, reserve
 from fastmlp._core.team cimport (
     fastmlp_claim, fastmlp_flush_denormals, fastmlp_restore_denormals, fastmlp_set,
 )
 
-from fastmlp._core.kernels import ACTIVATIONS, N_LISTS, NORMALIZATIONS, OUTPUTS
+from fastmlp._core.kernels import ACTIVATIONS, EMBEDDINGS, N_LISTS, NORMALIZATIONS, OUTPUTS
 
 cdef object NDARRAY = np.ndarray
 # flops of a prediction that are worth a thread: more than in training, because no team is tried
@@ -35,6 +35,69 @@ if os.environ.get("FASTMLP_TEAMS", "") == "early":  # for tests: teams also for 
     PREDICTION_PER_THREAD = WORK_PER_THREAD
 
 
+cdef class Columns:
+    """The embedded columns of a table, in the caller's memory.
+
+    Parameters
+    ----------
+    columns : list of dict
+        For each column: kind, one of ``EMBEDDINGS``; n_levels of a trained table, else 0; and what
+        ``fastmlp_column`` and ``Column`` name: source, unit, n_units, n_terms, table_row; scales,
+        frequencies, phases, weights, biases, at, count.
+    parameters : ndarray
+        All parameters, where the columns say; aligned.
+    levels : list of int
+        Number of levels of each column of codes.
+    n_values : int
+        Number of columns of numbers.
+    """
+
+    def __cinit__(self, columns, parameters, levels, n_values):
+        cdef size_t i
+        cdef Column *column
+        self.n_values, self.n_codes, self.levels = n_values, len(levels), list(levels)
+        self.kept = [parameters]
+        self.inputs.n_columns = len(columns)
+        self.inputs.columns = <Column *>PyMem_Calloc(max(1, len(columns)), sizeof(Column))
+        if self.inputs.columns is NULL:
+            raise MemoryError
+        self.inputs.parameters = address(parameters)
+        self.inputs.scale_rate = self.inputs.embedding_rate = 1
+        for i, described in enumerate(columns):
+            column = &self.inputs.columns[i]
+            column.kind = EMBEDDINGS.index(described["kind"])
+            column.at, column.count = described["at"], described["count"]
+            column.n_levels = described["n_levels"]
+            column.place = {
+                "source": described["source"], "unit": described["unit"],
+                "n_units": described["n_units"], "n_terms": described["n_terms"],
+                "table_row": described["table_row"], "scales": described["scales"],
+                "frequencies": described["frequencies"], "phases": described["phases"],
+                "weights": described["weights"], "biases": described["biases"],
+            }
+
+    def __dealloc__(self):
+        PyMem_Free(self.inputs.columns)
+
+    cdef int check(self, Dataset dataset) except -1:
+        """Checks that a data set is such a table, and that its codes are levels."""
+        if dataset.codes is None:
+            raise ValueError("this network reads tables: the data set needs codes")
+        if dataset.X.shape[1] != self.n_values or dataset.codes.shape[1] != self.n_codes:
+            raise ValueError(
+                f"a table with {dataset.X.shape[1]} numbers and {dataset.codes.shape[1]} codes, but"
+                f" the network reads {self.n_values} and {self.n_codes}")
+        if dataset.X.itemsize != self.kept[0].itemsize:
+            raise ValueError("the numbers of a table must be of the network's type")
+        if dataset.checked is not self and len(dataset):
+            last, first = dataset.codes.max(axis=0), dataset.codes.min(axis=0)
+            for i in range(self.n_codes):
+                if last[i] >= self.levels[i] or first[i] < 0:
+                    raise ValueError(f"column {i} of codes has other codes than its"
+                                     f" {self.levels[i]} levels")
+            dataset.checked = self
+
+
 cdef class Parameters:
     """Weights and biases in the caller's memory, for predictions.
 
@@ -44,6 +107,8 @@ cdef class Parameters:
     lists : sequence of lists or tuples of ndarray
         One for each of ``architecture.parameter_names``, its arrays of the architecture's type and
         of the shapes in ``architecture.parameter_shapes``, with any strides.
+    columns : Columns or None
+        If the network reads a table.
 
     Raises
     ------
@@ -51,11 +116,11 @@ cdef class Parameters:
         If the arrays do not fit the architecture.
     """
 
-    def __cinit__(self, architecture, lists):
+    def __cinit__(self, architecture, lists, columns=None):
         cdef size_t i = 0, layer, number
         cdef tuple units = architecture.units
         cdef size_t n_layers = len(units) - 1
-        self.architecture = architecture
+        self.architecture, self.columns = architecture, columns
         normalization, dtype = architecture.normalization, architecture.dtype
         self.normalization, self.n_lists = NO_NORMALIZATION, 2
         if normalization is not None:
@@ -303,7 +368,9 @@ cdef predict_samples(const Run *network, Dataset dataset, order, int n_threads, 
     cdef double work = 0
     cdef Run run = network[0]
     cdef char *memory
-    if <size_t>dataset.n_features != network.layers[0].fan_in:
+    if network.inputs.n_columns == 0 and (
+            dataset.codes is not None
+            or <size_t>dataset.n_features != network.layers[0].fan_in):
         raise ValueError(f"X has {dataset.n_features} features, but the network is expecting "
                          f"{network.layers[0].fan_in} features as input.")
     run.order = NULL
@@ -361,4 +428,7 @@ def predict(Dataset dataset, Parameters parameters, int n_threads):
     parameters.lay_out(network.kernels, dataset.n_samples <= IN_PLACE_ROWS, dataset.sparse)
     set_form(parameters.layers, parameters.n_layers, parameters.normalization, architecture)
     network.layers, network.n_layers = parameters.layers, parameters.n_layers
+    if parameters.columns is not None:
+        parameters.columns.check(dataset)
+        network.inputs = parameters.columns.inputs
     return predict_samples(&network, dataset, None, n_threads)

@@ -1,6 +1,7 @@
 # Updates: clipping, the optimizer's step on a block of weights, bounds and averages of weights.
 from fastmlp._core.gradients cimport Gradient, Span, has_bias, n_spans, span_of
-from fastmlp._core.kernels cimport fastmlp_kernels, fastmlp_step
+from fastmlp._core.embeddings cimport average_share
+from fastmlp._core.kernels cimport fastmlp_kernels, fastmlp_rescale_step, fastmlp_step
 from fastmlp._core.network cimport Block, Layer, Run, in_units, least
 from libc.math cimport INFINITY
 from libc.string cimport memset
@@ -76,6 +77,8 @@ cdef inline void step_block(
     cdef Layer *layer = &run.layers[block.layer]
     cdef double squares = 0, penalty
     cdef fastmlp_step clipped
+    cdef fastmlp_step rescaled[2]
+    cdef const fastmlp_step *steps[2]   # of the biases and other vectors, and of the weights
     cdef Span span
     cdef size_t i
     if layer.narrow:
@@ -85,11 +88,18 @@ cdef inline void step_block(
         clipped = step[0]
         clipped.scale, clipped.l2 = 1, 0
         step = &clipped
+    steps[0] = steps[1] = step
+    if layer.bias_rate != 1:
+        rescaled[0], steps[0] = step[0], &rescaled[0]
+        fastmlp_rescale_step(run.optimizer, &run.settings, layer.bias_rate, &rescaled[0])
+    if layer.rate != 1:
+        rescaled[1], steps[1] = step[0], &rescaled[1]
+        fastmlp_rescale_step(run.optimizer, &run.settings, layer.rate, &rescaled[1])
     for i in range(n_spans(layer, block)):
         span = span_of(run, block, g, i)
         penalty = k.step[run.optimizer](
-            span.count, step, span.penalized, span.gradient, layer.weights + span.at,
-            layer.state[0] + span.at,
+            span.count, steps[span.penalized], span.penalized, span.gradient,
+            layer.weights + span.at, layer.state[0] + span.at,
             NULL if layer.state[1] is NULL else layer.state[1] + span.at)
         if span.penalized:
             squares += penalty
@@ -101,7 +111,7 @@ cdef inline void step_block(
 cdef inline void average_block(const Run *run, const Block *block) noexcept nogil:
     """Moves the moving average of one block towards its weights after a step."""
     cdef Layer *layer = &run.layers[block.layer]
-    cdef double t = <double>run.n_steps + 1, share = 1 - min(0.999, (1 + t) / (10 + t))
+    cdef double share = average_share(run)
     cdef Span span
     cdef size_t i
     for i in range(n_spans(layer, block)):

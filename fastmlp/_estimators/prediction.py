@@ -12,7 +12,7 @@ from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
 from .._network.architecture import BY_N_LISTS, N_LISTS, PARAMETERS, Architecture
 from .._network.conversion import converted, is_uniform, layer_widths
 from .._network.ensemble import members
-from .._network.network import up_to
+from .._network.parameters import up_to
 from .._network.threads import effective_n_threads
 from .hints import did_you_mean
 

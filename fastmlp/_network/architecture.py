@@ -17,6 +17,7 @@ from .._core import (
     OUTPUTS,
     TARGETS,
 )
+from .columns import embedding_shapes, n_units_of
 
 # Names of the lists of parameters in the estimators, in the order in which functions take them. A
 # network has the first so many of them, by its normalization (N_LISTS).
@@ -75,6 +76,8 @@ class Architecture:
         Rates in [0, 1) of the inputs and of each hidden layer; empty for no dropout.
     dtype : numpy.dtype, default=float64
         Type of all arithmetic: float32 or float64.
+    columns : tuple of Column, default=()
+        If samples are rows of a table: its columns, whose units are the first of `units`.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class Architecture:
     residual: bool = False
     dropout: tuple = ()
     dtype: np.dtype = np.float64
+    columns: tuple = ()
 
     def __post_init__(self):
         assign = object.__setattr__  # the dataclass is frozen
@@ -106,6 +110,8 @@ class Architecture:
     def _check_layers(self):
         if len(self.units) < 2 or min(self.units) < 1:
             raise ValueError(f"units must be two or more positive integers, got {self.units}")
+        if self.columns and n_units_of(self.columns) != self.units[0]:
+            raise ValueError(f"columns have {n_units_of(self.columns)} units, not {self.units[0]}")
         n_hidden = len(self.units) - 2
         unknown = [name for name in self.activations if name not in ACTIVATIONS]
         if len(self.activations) != n_hidden or unknown:
@@ -154,26 +160,32 @@ class Architecture:
     @property
     def parameter_names(self):
         """Names of the lists of parameters that this network has."""
-        return PARAMETERS[: N_LISTS[self.normalization]]
+        names = PARAMETERS[: N_LISTS[self.normalization]]
+        return (*names, "embeddings_") if self.columns else names
 
     @cached_property
     def parameter_shapes(self):
         """Shapes of the parameters, a tuple with a tuple for each of `parameter_names`: one shape
-        for each layer or, in the lists of normalization, for each hidden layer."""
+        for each layer or, in the lists of normalization, for each hidden layer. Those of columns
+        come last."""
         vectors = tuple([(units,) for units in self.units[1:]])
         hidden = (vectors[:-1],) * (N_LISTS[self.normalization] - 2)
-        return (self.coef_shapes, vectors, *hidden)
+        return (self.coef_shapes, vectors, *hidden, *self._embedding_shapes)
+
+    @property
+    def _embedding_shapes(self):
+        return (embedding_shapes(self.columns),) if self.columns else ()
 
     @property
     def n_trained(self):
-        """Number of lists of parameters that are trained: all except running statistics, which are
-        the last ones."""
+        """Number of lists of layers' parameters that are trained: all except running statistics,
+        which are the last ones."""
         return N_TRAINED[self.normalization]
 
     @property
     def trained_shapes(self):
         """Shapes of the parameters that are trained; see `parameter_shapes`."""
-        return self.parameter_shapes[: self.n_trained]
+        return (*self.parameter_shapes[: self.n_trained], *self._embedding_shapes)
 
     @property
     def n_trained_parameters(self):
@@ -208,5 +220,11 @@ class Architecture:
     def last_layer(self):
         """The architecture of the output layer alone."""
         return replace(
-            self, units=self.units[-2:], activations=(), normalization=None, loss=None, dropout=()
+            self,
+            units=self.units[-2:],
+            activations=(),
+            normalization=None,
+            loss=None,
+            dropout=(),
+            columns=(),
         )

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import _core
-from .architecture import PARAMETERS
+from .columns import InputLayer
 from .layer import Layer
+from .parameters import up_to
 from .plan import Plan, epochs_at_once, plan_batch
 
 
@@ -70,7 +71,7 @@ class Network:
         self.optimizer, self.n_threads, self.seed = optimizer, n_threads, seed
         self._lanes = _core.lanes(self.dtype)
         n_layers, n_trained = architecture.n_layers, architecture.n_trained
-        n_running = len(architecture.parameter_names) - n_trained
+        n_running = _core.N_LISTS[architecture.normalization] - n_trained
         self._layers = [
             Layer(
                 fan_in,
@@ -83,11 +84,16 @@ class Network:
             )
             for i, (fan_in, fan_out) in enumerate(architecture.coef_shapes)
         ]
+        self._inputs = None
+        if architecture.columns:
+            self._inputs = InputLayer(architecture.columns, self.dtype)
+        # what has parameters, in the order of the lists below
+        self._parts = [*self._layers, self._inputs] if self._inputs else self._layers
         slots = 0 if optimizer is None else _core.OPTIMIZER_SLOTS[optimizer]
-        self._states = [[layer.new() for layer in self._layers] for _ in range(slots)]
+        self._states = [[part.new() for part in self._parts] for _ in range(slots)]
         self._frozen = [i in frozen_layers for i in range(n_layers)]
         self.trained_layers = [i for i in range(n_layers) if i not in frozen_layers]
-        self._averaged_weights = [layer.new() if average else None for layer in self._layers]
+        self._averaged_weights = [part.new() if average else None for part in self._parts]
         self.has_averaged_weights = False
         self._gradients = None
         self._engines = {}
@@ -115,14 +121,19 @@ class Network:
     def _check(self, parameters, shapes, name=None, writable=False):
         if len(parameters) != len(shapes):
             raise ValueError(f"{len(shapes)} lists of arrays expected, got {len(parameters)}")
-        names = PARAMETERS if name is None else [name] * len(shapes)
+        names = self.architecture.parameter_names if name is None else [name] * len(shapes)
         for part, arrays, expected in zip(names, parameters, shapes, strict=False):
             self._check_shapes(part, arrays, expected, writable=writable)
 
     def _by_layer(self, parameters):
-        """Each layer with its arrays: coef, intercept, and those of normalization."""
+        """Each layer with its arrays: coef, intercept, and those of normalization; then the input
+        layer, if a table's columns are embedded, with its own."""
+        if self._inputs:
+            *parameters, embeddings = parameters
         for i, layer in enumerate(self._layers):
             yield layer, [arrays[i] for arrays in parameters if i < len(arrays)]
+        if self._inputs:
+            yield self._inputs, embeddings
 
     def set_parameters(self, *parameters):
         """Copy the parameters in.
@@ -172,11 +183,11 @@ class Network:
     def average(self, share):
         """Move the averages towards the weights: ``average += share * (weights - average)``. The
         first averages are the weights themselves."""
-        for layer, average in zip(self._layers, self._averaged_weights, strict=True):
+        for part, average in zip(self._parts, self._averaged_weights, strict=True):
             if self.has_averaged_weights:
-                average += self.dtype.type(share) * (layer.parameters - average)
+                average += self.dtype.type(share) * (part.parameters - average)
             else:
-                average[...] = layer.parameters
+                average[...] = part.parameters
         self.has_averaged_weights = True
 
     def set_optimizer_state(self, slots):
@@ -214,10 +225,11 @@ class Network:
         return self._engines[key]
 
     def _plan(self, batch_size, sparse):
-        n_bytes = sum(layer.parameters.nbytes for layer in self._layers)
+        n_bytes = sum(part.parameters.nbytes for part in self._parts)
         return plan_batch(self.architecture, self._lanes, n_bytes, batch_size, sparse)
 
     def _new_engine(self, plan, keep_gradient, sparse, *, input_gradient=False):
+        input_gradient = input_gradient or self._inputs is not None
         first_trained = self._frozen.index(False)
         for layer in self._layers[first_trained + 1 :]:  # training needs no deltas below
             if layer.transposed is None and not layer.narrow:
@@ -228,7 +240,7 @@ class Network:
                 if not layer.narrow:
                     transposed[i] = layer.new_transposed()
         if keep_gradient and self._gradients is None:
-            self._gradients = [layer.new() for layer in self._layers]
+            self._gradients = [part.new() for part in self._parts]
         return _core.Engine(
             [
                 {
@@ -256,7 +268,17 @@ class Network:
             sparse=sparse,
             seed=self.seed,
             input_gradient=input_gradient,
+            columns=self._inputs and self._inputs.compiled(),
+            column_arrays=self._inputs and self._column_arrays(keep_gradient),
         )
+
+    def _column_arrays(self, keep_gradient):
+        """The arrays of the input layer's gradient, averages and optimizer state."""
+        return {
+            "gradient": self._gradients[-1] if keep_gradient else self._inputs.new(),
+            "averaged": self._averaged_weights[-1],
+            "state": [state[-1] for state in self._states],
+        }
 
     def prepare(self, dataset, batch_size, *, whole_gradient=False):
         """Allocate what training on batches of `batch_size` rows needs, so that a lack of memory is
@@ -368,13 +390,15 @@ class Network:
         """
         batch_size = len(rows) if batch_size is None else batch_size
         engine = self._engine(dataset, batch_size, keep_gradient=True)
+        if self._inputs:
+            self._gradients[-1][:] = 0  # of the levels of categories that another call has left
         loss, weight = engine.gradient(
             dataset, rows, batch_size, t=t, update_statistics=update_statistics
         )
         flat = np.zeros(self.architecture.n_trained_parameters, self.dtype)
         by_layer = self._by_layer(self.architecture.views(flat))
         for own, frozen, (layer, arrays) in zip(
-            self._gradients, self._frozen, by_layer, strict=True
+            self._gradients, [*self._frozen, False][: len(self._parts)], by_layer, strict=True
         ):
             if not frozen:
                 layer.store(own, *arrays)
@@ -530,31 +554,6 @@ class Network:
         loss, outputs = engine.evaluate(dataset, rows, self.has_averaged_weights)
         weights = dataset.sample_weight
         return loss / (len(rows) if weights is None else float(weights[rows].sum())), outputs
-
-
-def up_to(architecture, parameters, depth):
-    """The first `depth` hidden layers of a network, for predictions. The output layer is an
-    identity that changes no bits.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    parameters : tuple of lists of ndarray
-        Of the whole network.
-    depth : int
-
-    Returns
-    -------
-    _core.Parameters
-    """
-    width, dtype = architecture.units[depth], architecture.dtype
-    coefs, intercepts, *normalization = parameters
-    lists = (
-        [*coefs[:depth], np.eye(width, dtype=dtype)],
-        [*intercepts[:depth], np.zeros(width, dtype)],
-        *(arrays[:depth] for arrays in normalization),
-    )
-    return _core.Parameters(architecture.up_to(depth), lists)
 
 
 def train_together(

@@ -67,7 +67,12 @@ def plan_batch(architecture, lanes, n_bytes, batch_size, sparse):
     if architecture.normalization == "batch":  # its moments are those of a whole batch
         rows = -(-batch_size // lanes) * lanes
         return Plan(0, rows, rows)
-    if n_partials > 1 and n_partials * n_bytes <= PARTIAL_BYTES and not sparse:
+    if (
+        n_partials > 1
+        and not architecture.columns
+        and n_partials * n_bytes <= PARTIAL_BYTES
+        and not sparse
+    ):
         rows = min(batch_size, PARTIAL_MICRO_BATCH)
         return Plan(n_partials, min(-(-rows // n_partials) + lanes, PARTIAL_BLOCK), rows)
     padded = [-(-units // lanes) * lanes for units in architecture.units]
