@@ -47,6 +47,13 @@ class Column:
             return np.zeros(len(self.codes)), missing
         return self.values[self.codes], missing
 
+    def is_empty(self):
+        """Whether all values are missing."""
+        values, missing = self.by_row()
+        if values.dtype.kind in "fM":
+            missing = (values != values) | (False if missing is None else missing)
+        return missing is not None and bool(missing.all())
+
     def distinct(self):
         """The same column with codes; values may be repeated, missing, or of no row."""
         if self.codes is not None:

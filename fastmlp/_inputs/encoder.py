@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .categories import CategoryColumn
-from .column import Column
 from .dates import DateColumn
 from .numeric import NumberColumn, refuse_infinite
 from .scaling import BLOCK, SCALINGS, RobustScale, Scaler
@@ -267,8 +266,6 @@ class TableEncoder(BaseEstimator):
 
     def _is_category(self, column, name, listed, place):
         """Whether a column is one of categories."""
-        if column.holds == "nothing":
-            return bool(listed is not None and listed[place])
         if listed is None:
             return column.is_category or column.holds in CATEGORICAL
         if not listed[place] and column.holds.startswith("strings"):
@@ -281,14 +278,10 @@ class TableEncoder(BaseEstimator):
 
     def _fit_column(self, column, name, is_category):
         """The state of a column."""
-        if column.holds == "nothing":
-            return NumberColumn.fit(column, name, self.scaling)
         if is_category:
             return CategoryColumn.fit(column, name, self.max_one_hot, self.min_category_count)
-        if column.holds == "dates" and _has_dates(column):
+        if column.holds == "dates" and not column.is_empty():
             return DateColumn.fit(column, name, self.scaling)
-        if column.holds == "dates":
-            return NumberColumn.fit(Column("nothing", column.values), name, self.scaling)
         return NumberColumn.fit(column, name, self.scaling)
 
     def _set_inputs(self):
@@ -329,7 +322,7 @@ class TableEncoder(BaseEstimator):
 
     def _checked(self, state, column):
         """A column at transform, if it is of the type of fit."""
-        if column.holds != "nothing" and column.holds not in SAME[state.holds]:
+        if column.holds not in SAME[state.holds] and not column.is_empty():
             raise ValueError(
                 f"Column {state.name!r} held {state.holds} in fit, but now holds {column.holds}. "
                 f"Convert it to {state.holds}, or fit again."
@@ -404,8 +397,3 @@ def _is_dropped(state):
     if isinstance(state, CategoryColumn):
         return state.kind == "constant"
     return not state.scales and not state.has_missing
-
-
-def _has_dates(column):
-    """Whether a column of dates has any."""
-    return not np.isnat(column.values).all()

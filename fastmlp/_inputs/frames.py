@@ -136,15 +136,7 @@ def _read_polars(series, label):
     if name == "Null":
         return _nothing(len(series))
     if name in ("Categorical", "Enum"):
-        missing = series.is_null().to_numpy()
-        physical = series.to_physical().fill_null(0).to_numpy()
-        # the library's table of categories may be that of all columns
-        used = np.flatnonzero(np.bincount(physical[~missing])) if not missing.all() else []
-        places = np.full(int(physical.max(initial=0)) + 1, -1, np.intp)
-        places[used] = np.arange(len(used))
-        codes = np.where(missing, -1, places[physical])
-        distinct = series.cat.get_categories().gather(used).to_list() if len(used) else []
-        return _read_categories(codes, distinct, label)
+        return _read_polars_categories(series, label)
     if name == "String":
         distinct = series.drop_nulls().unique()
         codes = series.replace_strict(distinct, range(len(distinct)), default=-1)
@@ -166,6 +158,18 @@ def _read_polars(series, label):
         filled = series.fill_null(False if name == "Boolean" else 0)
         return read_array(filled.to_numpy(), label, missing)
     return raise_unreadable(label, f"polars.{dtype}")
+
+
+def _read_polars_categories(series, label):
+    """The Column of a Categorical or an Enum, of which only categories that occur are read."""
+    missing = series.is_null().to_numpy()
+    physical = series.to_physical().fill_null(0).to_numpy()
+    row = np.full(int(physical.max(initial=0)) + 1, -1)  # the last one of each category
+    row[physical[~missing]] = np.flatnonzero(~missing)
+    place = np.cumsum(row >= 0) - 1
+    codes = np.where(missing, -1, place[physical])
+    distinct = series.gather(row[row >= 0]).cast(str).to_list()
+    return _read_categories(codes, distinct, label)
 
 
 def _read_arrow(array, label):

@@ -27,7 +27,7 @@ class NumberColumn:
     has_missing : bool
         Whether values were missing in fit.
     n_samples_seen : int
-        Number of values that were not missing; if 0, a column of any type is accepted.
+        Number of values that were not missing.
     """
 
     name: str
@@ -39,9 +39,7 @@ class NumberColumn:
 
     @classmethod
     def fit(cls, column, name, scaling):
-        values, mask = column.by_row()
-        if column.holds == "nothing":
-            return cls(name, (), False, 0)
+        values, mask = _numbers(column)
         missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
         if mask is not None:
             missing |= mask
@@ -53,7 +51,16 @@ class NumberColumn:
 
     def parts(self, column):
         """One array of numbers for each input, and the mask of missing values besides NaN."""
-        return [column.by_row()[0]], column.by_row()[1]
+        values, mask = _numbers(column)
+        return [values], mask
+
+
+def _numbers(column):
+    """Numbers of all rows, and the mask of those missing besides NaN, or None."""
+    values, mask = column.by_row()
+    if values.dtype.kind not in "biuf":  # all are missing, in a type that has no numbers
+        return np.full(len(values), np.nan), None
+    return values, mask
 
 
 def refuse_infinite(values, name):

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import itertools
 import numbers
 
 import numpy as np
@@ -35,22 +36,24 @@ def read_objects(values, label):
     distinct = list(index)
     index = {value: code for code, value in enumerate(distinct)}
     codes = np.fromiter(map(index.__getitem__, rows), np.intp, len(rows))
-    # True == 1 == 1.0, so which of them the dictionary kept depends on the order of rows
-    types = set(map(type, rows)) if 0 in index or 1 in index else None
-    return read_distinct(distinct, codes, label, types=types)
+    return read_distinct(distinct, codes, label, rows=rows)
 
 
-def read_distinct(distinct, codes, label, *, types=None, is_category=False):
+def read_distinct(distinct, codes, label, *, rows=(), is_category=False):
     """The Column of codes for distinct objects, some of which may be missing.
 
-    `types` are those of all rows, if they may be more than those of the distinct values.
+    `rows` are the objects of all rows, if their types may be more than those of the distinct ones.
     """
     missing = np.fromiter(map(is_missing, distinct), bool, len(distinct))
     if missing.any():
         kept = np.append(np.where(missing, -1, np.cumsum(~missing) - 1), -1)
         codes = kept[codes]  # a code of -1 stays -1
         distinct = [value for value, gone in zip(distinct, missing, strict=True) if not gone]
-    holds = holding(distinct, label, types)
+    types = set(map(type, distinct))
+    if any(meaning_of(kind) in ("booleans", "numbers") for kind in types):
+        # True == 1 == 1.0, so which of them a dictionary keeps depends on the order of rows
+        types.update(map(type, itertools.compress(rows, (codes >= 0).tolist())))
+    holds = holding(types, label)
     zone = None
     if holds == "dates":
         values, zone = dates_of(distinct, label)
@@ -64,34 +67,28 @@ def read_distinct(distinct, codes, label, *, types=None, is_category=False):
     return Column(holds, values, codes, None, is_category, zone)
 
 
-def holding(distinct, label, types=None):
-    """What values hold: one of HOLDINGS, or "durations"."""
-    types = (types or set(map(type, distinct))) - {type(None)}
-    found = {kind for kind in map(holding_of_type, types) if kind is not None}
-    if not distinct:
-        return "nothing"
-    by_type = {t: holding_of_type(t) for t in types}
-    for kind, meaning in by_type.items():
+def holding(types, label):
+    """What values of these types hold: one of HOLDINGS, or "durations"."""
+    meanings = {kind: meaning_of(kind) for kind in types}
+    for kind, meaning in meanings.items():
         if meaning == "complex":
             raise ValueError(f"Complex data not supported\n{label} holds complex numbers")
-        if meaning == "unreadable":
+        if meaning is None:
             raise_unreadable(label, kind.__name__)
-    found -= {"missing"}
-    if found == {"booleans", "numbers"}:
-        return "numbers"
+    found = set(meanings.values())
+    if not found:
+        return "nothing"
     if len(found) == 1:
         return found.pop()
+    if found == {"booleans", "numbers"}:
+        return "numbers"
     if found <= {"strings", "numbers", "booleans"}:
         return "strings and numbers"
-    raise ValueError(
-        f"{label} holds {' and '.join(sorted(found))} in one column: make it one or the other."
-    )
+    raise ValueError(f"{label} holds {' and '.join(sorted(found))}: convert it to one of the two.")
 
 
-def holding_of_type(kind):
-    """What a value of this type is."""
-    if kind.__name__ in ("NAType", "NaTType"):
-        return "missing"
+def meaning_of(kind):
+    """What a value of a type is, or None if nothing can be learned of it."""
     for meaning, classes in (
         ("strings", str),
         ("booleans", BOOLEANS),
@@ -102,7 +99,7 @@ def holding_of_type(kind):
     ):
         if issubclass(kind, classes):
             return meaning
-    return "unreadable"
+    return None
 
 
 def numbers_of(distinct):

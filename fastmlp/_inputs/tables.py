@@ -60,21 +60,22 @@ def _set_names(owner, table):
 def _places(owner, table):
     """The position in a frame of each column of fit."""
     names, fitted = string_names(table.names), getattr(owner, "feature_names_in_", None)
-    if names is None or fitted is None or list(names) == list(fitted):
-        if list(table.names) != list([] if fitted is None else fitted):
-            # one of the two has no names, so scikit-learn warns, and counts the columns
-            validate_data(owner, table.data, reset=False, skip_check_array=True)
+    if names is None or fitted is None:  # scikit-learn warns if one has names, and counts columns
+        validate_data(owner, table.data, reset=False, skip_check_array=True)
         return range(table.shape[1])
+    if list(names) == list(fitted):
+        return range(table.shape[1])
+    for these, where in ((list(names), "X"), (list(fitted), "The table passed to fit")):
+        place = {name: i for i, name in enumerate(these)}
+        if len(place) < len(these):
+            repeated = next(name for i, name in enumerate(these) if place[name] != i)
+            raise ValueError(
+                f"{where} has several columns of the name {repeated!r}, so columns cannot be "
+                "found by name. Pass the columns in the same order as in fit, or rename them."
+            )
     place = {name: i for i, name in enumerate(names)}
     if set(place) != set(fitted):
         validate_data(owner, table.data, reset=False, skip_check_array=True)  # raises
-    for these, when in ((names, "X"), (fitted, "the table passed to fit")):
-        repeated = sorted({name for name in these if list(these).count(name) > 1})
-        if repeated:
-            raise ValueError(
-                f"{when} has several columns of the name {repeated[0]!r}, so columns cannot be "
-                "found by name. Pass the columns in the same order as in fit, or rename them."
-            )
     return [place[name] for name in fitted]
 
 
