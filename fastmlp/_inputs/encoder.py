@@ -229,13 +229,13 @@ class TableEncoder(BaseEstimator):
         if given is None:
             return listed
         array = np.asarray(given)
+        if array.size == 0:
+            return listed
         if array.ndim != 1 or array.dtype.kind not in "biuUTO":
             raise ValueError(
                 "categorical_features must be 'from_dtype', None, or a list of names, of column "
                 f"numbers or of booleans, got {given!r}."
             )
-        if array.size == 0:
-            return listed
         if array.dtype.kind == "b":
             if len(array) != n_features:
                 raise ValueError(

@@ -11,6 +11,7 @@ from .column import Column, seconds
 
 BOOLEANS = (bool, np.bool_)
 NUMBERS = (numbers.Real, decimal.Decimal, np.number)
+FLOATS = {float, type(None)}
 DATES = (datetime.date, np.datetime64)
 DURATIONS = (datetime.timedelta, np.timedelta64)
 READABLE = "a string or a number, a boolean, a date, a timedelta, or missing"
@@ -26,6 +27,8 @@ def is_missing(value):
 def read_objects(values, label):
     """The Column of a one-dimensional array of objects; `label` names it in messages."""
     rows = values.tolist()
+    if {float} <= set(map(type, rows)) <= FLOATS:  # many distinct values: no dictionary of them
+        return Column("numbers", values.astype(np.float64))
     try:
         index = dict.fromkeys(rows)
     except TypeError:
