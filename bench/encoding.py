@@ -45,12 +45,12 @@ def tables():
         print(error)
 
 
-def best(run, repeats=5):
-    """Seconds of the fastest of several runs."""
+def best(run, X, repeats=5):
+    """Seconds of the fastest of several runs on a table."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        run()
+        run(X)
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -58,19 +58,19 @@ def best(run, repeats=5):
 def main():
     for name, X in tables():
         encoder = TableEncoder().fit(X)
-        times = [best(lambda run=run: run(X)) for run in (encoder.transform, encoder.fit_transform)]
+        times = [best(run, X) for run in (encoder.transform, encoder.fit_transform)]
         print(f"{name:30s} transform {times[0]:.3f} s   fit_transform {times[1]:.3f} s")
     X = table()
     encoder = TableEncoder().fit(X)
     for part in ("number", "string", "category"):
         some = X[[name for name in X if name.startswith(part)]]
         own = TableEncoder().fit(some)
-        print(f"  pandas, only {part} columns: {best(lambda: own.transform(some)):.3f} s")
+        print(f"  pandas, only {part} columns: {best(own.transform, some):.3f} s")
     strings = X[[name for name in X if name.startswith("string")]]
     ordinal = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=2
     ).fit(strings)
-    print(f"  the strings by OrdinalEncoder: {best(lambda: ordinal.transform(strings)):.3f} s")
+    print(f"  the strings by OrdinalEncoder: {best(ordinal.transform, strings):.3f} s")
     with cProfile.Profile() as profile:
         encoder.transform(X)
     pstats.Stats(profile).sort_stats("tottime").print_stats(8)

@@ -34,7 +34,7 @@ CORE = [
     "team",
 ]
 ANYWHERE = {"_version"}  # text only: every module may import it
-EMPTY = {"_estimators", "_inputs", "_training", "_network"}  # packages whose __init__ is a docstring
+EMPTY = {"_estimators", "_inputs", "_training", "_network"}  # their __init__ is a docstring
 # Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {
     "numpy": set(ORDER),

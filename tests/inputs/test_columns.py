@@ -368,7 +368,7 @@ def test_dates_become_a_calendar():
         days.year,
         days.month,
         days.day,
-        days.dayofweek,
+        days.day_of_week,
         days.hour + days.minute / 60,
         (days - pd.Timestamp("2019-12-31")) / pd.Timedelta(days=1),
     ]

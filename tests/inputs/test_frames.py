@@ -1,11 +1,18 @@
 """Tables of all libraries give the same bits; columns are found by name."""
 
+import datetime
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from fastmlp._inputs.encoder import Input, TableEncoder
 
@@ -208,8 +215,116 @@ def test_a_table_without_names_after_one_with_names_warns():
         TableEncoder().fit(X.to_numpy()).transform(X)
 
 
-class Model(BaseEstimator):
-    pass
+COLUMNS = {
+    "words": [
+        lambda: pd.Series(["b", None, "a", "b"], dtype=object),
+        lambda: pd.Series(["b", None, "a", "b"], dtype="string"),
+        lambda: pd.Series(["b", None, "a", "b"], dtype=pd.ArrowDtype(pa.string())),
+        lambda: pl.Series(["b", None, "a", "b"]),
+        lambda: pl.Series(["b", None, "a", "b"], dtype=pl.Object),
+        lambda: pa.array(["b", None, "a", "b"], pa.large_string()),
+        lambda: pa.array(["b", None, "a", "b"], pa.string_view()),
+        lambda: pa.DictionaryArray.from_arrays([2, 1, 0, 2], ["a", None, "b"]),
+        lambda: pa.DictionaryArray.from_arrays(pa.array([2, None, 0, 1]), ["a", "b", "b"]),
+    ],
+    "numbers": [
+        lambda: pd.Series([1.5, np.nan, 2.5, 8.0], dtype="f4"),
+        lambda: pd.Series(pd.arrays.SparseArray([1.5, np.nan, 2.5, 8.0])),
+        lambda: pl.Series([1.5, None, 2.5, 8.0], dtype=pl.Float32),
+        lambda: pl.Series([1.5, float("nan"), 2.5, 8.0]),
+        lambda: pl.Series([1.5, None, 2.5, 8.0]).cast(pl.Decimal(10, 2)),
+        lambda: pa.array([1.5, None, 2.5, 8.0], pa.float16()),
+        lambda: pa.array([1.5, None, 2.5, 8.0]).cast(pa.decimal128(10, 2)),
+        lambda: pd.Series([Decimal("1.5"), None, Decimal("2.5"), Decimal(8)], dtype=object),
+        lambda: pd.Series([np.float32(1.5), pd.NA, 2.5, 8], dtype=object),
+    ],
+    "days": [
+        lambda: pd.Series(np.array(["2020-01-05", "NaT", "2021-02-01", "2020-03-09"], "M8[s]")),
+        lambda: pl.Series(DAYS),
+        lambda: pa.array(DAYS),
+        lambda: pa.array(DAYS, pa.date64()),
+        lambda: pa.array(DAYS, pa.timestamp("ns")),
+        lambda: pd.Series(DAYS, dtype=object),
+    ],
+    "nothing": [
+        lambda: pd.Series([None] * 4, dtype=object),
+        lambda: pd.Series([None] * 4, dtype="category"),
+        lambda: pd.Series([None] * 4, dtype="string"),
+        lambda: pd.Series([None] * 4, dtype="Int64"),
+        lambda: pd.Series([pd.NaT] * 4),
+        lambda: pl.Series([None] * 4, dtype=pl.String),
+        lambda: pl.Series([None] * 4, dtype=pl.Categorical),
+        lambda: pl.Series([None] * 4, dtype=pl.Date),
+        lambda: pl.Series([None] * 4, dtype=pl.Boolean),
+        lambda: pl.Series([None] * 4),
+        lambda: pa.array([None] * 4),
+        lambda: pa.array([None] * 4, pa.string()),
+        lambda: pa.array([None] * 4, pa.bool_()),
+        lambda: pa.array([None] * 4, pa.string()).dictionary_encode(),
+    ],
+}
+DAYS = [datetime.date(2020, 1, 5), None, datetime.date(2021, 2, 1), datetime.date(2020, 3, 9)]
+
+
+def frame_of(column, names=("c",)):
+    """A frame of the column's library that holds it under each name."""
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+    return make[type(column).__module__.split(".")[0]](dict.fromkeys(names, column))
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_columns_of_every_type_that_hold_the_same(name):
+    tables = [frame_of(make()) for make in COLUMNS[name]]
+    expected = TableEncoder(min_category_count=1).fit_transform(tables[0])
+    for fitted in tables:
+        encoder = TableEncoder(min_category_count=1).fit(fitted)
+        for i, other in enumerate(tables):
+            assert same(encoder.transform(other), expected), i
+
+
+def test_a_column_of_missing_values_only_at_transform():
+    values = {
+        "word": ["a", "b", "a", "b"],
+        "number": [1, 2, 3, 4.5],
+        "day": [DAYS[i] for i in (0, 2, 3, 3)],
+    }
+    encoder = TableEncoder().fit(pd.DataFrame(values))
+    for make in COLUMNS["nothing"]:
+        column = make()
+        samples = encoder.transform(frame_of(column, values))
+        assert not samples.values.any() and samples.codes.tolist() == [[3]] * 4
+
+
+class Model(ClassifierMixin, BaseEstimator):
+    """The least that an estimator must do about its table."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
+
+    def fit(self, X, y):
+        self.encoder_ = TableEncoder(dtype=np.float64)
+        samples = self.encoder_.fit_transform(X, estimator=self)
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        check_consistent_length(samples.values, assert_all_finite(y) or y)
+        self.model_ = LogisticRegression().fit(np.hstack(samples), y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict(self, X):
+        check_is_fitted(self)
+        return self.model_.predict(np.hstack(self.encoder_.transform(X, estimator=self)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_estimator_that_uses_it_passes_scikit_learns_checks():
+    results = check_estimator(Model(), on_fail=None)
+    assert len(results) > 40
+    assert not [r["check_name"] for r in results if r["status"] == "failed"]
 
 
 def test_an_estimator_is_told_its_features_and_named_in_messages():
