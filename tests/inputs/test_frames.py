@@ -243,7 +243,7 @@ COLUMNS = {
         lambda: pl.Series(DAYS),
         lambda: pa.array(DAYS),
         lambda: pa.array(DAYS, pa.date64()),
-        lambda: pa.array(DAYS, pa.timestamp("ns")),
+        lambda: pa.array(DAYS).cast(pa.timestamp("ns")),
         lambda: pd.Series(DAYS, dtype=object),
     ],
     "nothing": [
@@ -310,7 +310,8 @@ class Model(ClassifierMixin, BaseEstimator):
             raise ValueError("requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        check_consistent_length(samples.values, assert_all_finite(y) or y)
+        check_consistent_length(samples.values, y)
+        assert_all_finite(y)
         self.model_ = LogisticRegression().fit(np.hstack(samples), y)
         self.classes_ = self.model_.classes_
         return self
