@@ -260,7 +260,7 @@ def test_mixed_objects():
 
 
 def test_booleans_and_numbers_do_not_depend_on_the_order_of_rows():
-    for rows in ([True, 1, 0, 2], [1, True, 0, 2], [2, 0, 1, True]):
+    for rows in ([True, False, 1, 0], [1, 0, True, False], [False, 0, 1, True]):
         _, encoder = encode(frame(a=pd.Series(rows, dtype=object)))
         assert encoder.columns_[0].holds == "numbers"
 
