@@ -18,6 +18,8 @@ ORDER = [
     *("_estimators.hints", "_estimators.callers"),
     "_estimators.constraints",
     *("_estimators.losses", "_estimators.docs"),
+    *("_inputs.encoder", "_inputs.tables", "_inputs.frames", "_inputs.categories"),
+    *("_inputs.dates", "_inputs.numeric", "_inputs.scaling", "_inputs.objects", "_inputs.column"),
     *("_training.stochastic", "_training.lbfgs", "_training.baseline", "_training.settings"),
     "_training.progress",
     *("_training.validation", "_training.history", "_training.monitor", "_training.optimizer"),
@@ -52,7 +54,7 @@ CORE = [
     "team",
 ]
 ANYWHERE = {"_version"}  # text only: every module may import it
-EMPTY = {"_estimators", "_training", "_network"}  # packages whose __init__ is a docstring
+EMPTY = {"_estimators", "_inputs", "_training", "_network"}  # their __init__ is a docstring
 # Packages outside of Python's own library -> the modules that may import them.
 OUTSIDE = {
     "numpy": set(ORDER),
@@ -66,7 +68,9 @@ OUTSIDE = {
         *("_training.stochastic", "_training.lbfgs", "_training.validation"),
         "_training.baseline",
         "_network.initialization",
+        *("_inputs.encoder", "_inputs.tables", "_inputs.scaling"),
     },
+    "pyarrow": {"_inputs.frames"},  # where a user's column is of that library
     "joblib": {"_network.threads"},
     "cython": {"_core"},
 }

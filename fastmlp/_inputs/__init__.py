@@ -1,0 +1,1 @@
+"""What a network reads of a user's table: numbers, codes of categories, calendars."""
