@@ -167,7 +167,7 @@ typedef struct {
 void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint64_t t,
                           double learning_rate, double weight, fastmlp_step *step);
 
-/* Multiplies the learning rate of a step. */
+/* Multiplies the learning rate of a step, except where it multiplies the weight decay. */
 void fastmlp_rescale_step(int optimizer, const fastmlp_settings *settings, double factor,
                           fastmlp_step *step);
 

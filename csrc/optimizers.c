@@ -104,7 +104,6 @@ void fastmlp_prepare_step(int optimizer, const fastmlp_settings *settings, uint6
 
 void fastmlp_rescale_step(int optimizer, const fastmlp_settings *settings, double factor,
                           fastmlp_step *step) {
-    step->decay *= factor;
     step->threshold *= factor;
     if (optimizer == FASTMLP_sgd && settings->scheduled) {
         step->look_ahead *= factor;
