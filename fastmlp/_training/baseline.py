@@ -103,7 +103,7 @@ def _constant_regression(architecture, y, sample_weight):
     return float(min(losses))
 
 
-def warn_of_failure(task, losses, *, ended, moved=True, scores=()):
+def warn_of_failure(task, losses, *, ended, moved, scores=()):
     """Warn if training has diverged, or if its predictions are no better than a constant.
 
     Parameters
@@ -114,8 +114,8 @@ def warn_of_failure(task, losses, *, ended, moved=True, scores=()):
         Of the epochs of this call, up to the one whose weights were kept.
     ended : bool
         Whether training has ended because it made no more progress, or with its schedule.
-    moved : bool
-        Whether the weights have changed visibly.
+    moved : callable
+        Returns whether the weights have changed visibly.
     scores : sequence of float
         Validation scores of this call if they ended it.
     """
@@ -176,8 +176,8 @@ def _compare(task, losses, grown, ended, moved, scores):
             f"{found}, which is what the network does. {_cure(settings)} If they are scaled, use"
             " fewer layers, another activation or a smaller alpha."
         )
-    elif not moved:
-        _warn(f"{found}: the weights have hardly changed. {_cure(settings, moved)}")
+    elif not moved():
+        _warn(f"{found}: the weights have hardly changed. {_cure(settings, moved=False)}")
     elif loss > worse * constant:
         found = found.replace("no better", "worse")
         found = f"{found}: training has diverged, is stuck or was too short. {_cure(settings)}"

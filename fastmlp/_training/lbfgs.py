@@ -86,5 +86,8 @@ def fit_lbfgs(task):
                 array[...] = view
     losses = record.loss_curve[before:] or [record.loss]
     warn_of_failure(
-        task, losses, ended=not late and result.success, moved=record.n_iter > FEW_ITERATIONS
+        task,
+        losses,
+        ended=not late and result.success,
+        moved=lambda: record.n_iter > FEW_ITERATIONS,
     )

@@ -183,18 +183,17 @@ class _StochasticTraining:
             scores = record.validation_scores[len(record.validation_scores) - record.n_iter :]
         if self.has_best:
             losses = losses[: record.best_iteration - len(self.task.history) + len(losses)]
-        last = self.task.parameters
-        if self.has_best:  # perhaps near the start
-            last = self.spare
-            self.task.network.get_parameters(*last)
+        warn_of_failure(self.task, losses, ended=self.ended, moved=self._has_moved, scores=scores)
+
+    def _has_moved(self):
+        """Whether training has changed the weights visibly, judged by the intercepts."""
+        last = self.spare if self.has_best else self.task.parameters
         pairs = zip(self.start, last[1], strict=True)
         change = max(np.abs(before - after).max() for before, after in pairs)
-        moved = change > MOVED * max(np.abs(coef).max() for coef in last[0])
-        warn_of_failure(self.task, losses, ended=self.ended, moved=moved, scores=scores)
+        return change > MOVED * max(np.abs(coef).max() for coef in last[0])
 
     def hand_over(self):
         """Leave the trained weights in the task's parameters, and the optimizer's state."""
         task = self.task
-        if not self.has_best:
-            task.network.get_parameters(*task.parameters)
+        task.network.get_parameters(*(self.spare if self.has_best else task.parameters))
         self.optimizer.keep(task.network, task.parameters)
