@@ -127,7 +127,7 @@ def warn_of_failure(task, losses, *, ended, moved, scores=()):
             "The validation score was not a number in any epoch, so early stopping could not judge"
             " them. Use another scoring, such as 'loss', or a larger validation set."
         )
-    grown = len(task.history) <= len(losses) and losses[-1] > GROWN * losses[0]
+    grown = losses[-1] > GROWN * losses[0]
     if not np.isfinite(losses[-1]):
         _warn(f"Training diverged: the loss is {losses[-1]:.3g}. {_cure(settings)}")
     elif grown or (settings.solver == "lbfgs" and ended) or enough(losses, ended, scores):

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._core import shuffle
 from .._network.network import Outcome
-from .baseline import MOVED, warn_of_failure
+from .baseline import GROWN, MOVED, warn_of_failure
 from .optimizer import OptimizerState
 from .progress import Progress
 
@@ -175,10 +175,14 @@ class _StochasticTraining:
 
     def warn_of_failure(self):
         """Warn if the weights that are kept are worth nothing."""
-        if self.incremental:
-            return
         record, scores = self.task.record, ()
-        losses = record.loss_curve[len(record.loss_curve) - record.n_iter :]
+        losses = record.loss_curve
+        if self.incremental:
+            # Tell it once, where a second call is worse: other data would be learned.
+            if len(losses) > 2 and losses[-1] > losses[-2] > GROWN * losses[0] >= losses[-3]:
+                warn_of_failure(self.task, losses, ended=False, moved=lambda: True)
+            return
+        losses = losses[len(losses) - record.n_iter :]
         if self.progress.by_score:
             scores = record.validation_scores[len(record.validation_scores) - record.n_iter :]
         if self.has_best:

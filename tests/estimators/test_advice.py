@@ -46,6 +46,22 @@ def test_training_that_diverged(rate):
     assert messages(lambda: model.fit(X, X[:, 0])) == []
 
 
+@pytest.mark.parametrize("rounds", ["partial_fit", "warm_start"])
+def test_rounds_that_diverged(rounds):
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((300, 5))
+    params = {"solver": "sgd", "activation": "tanh", "random_state": 0, "warm_start": True}
+    model = R("squared_error", (10,), max_iter=3, learning_rate_init=1e-3, **params)
+    step = model.partial_fit if rounds == "partial_fit" else model.fit
+    for y in (X[:, 0], 50 + 10 * X[:, 0]):  # new data are no divergence
+        assert messages(lambda y=y: [step(X, y) for _ in range(5)]) == []
+    model = R("squared_error", (10,), max_iter=3, learning_rate_init=3, momentum=0, **params)
+    step = model.partial_fit if rounds == "partial_fit" else model.fit
+    found = messages(lambda: [step(X, 30 * X[:, 0]) for _ in range(10)])
+    diverged = [words for words in found if words.startswith("Training diverged")]
+    assert len(diverged) == 1 if rounds == "partial_fit" else diverged
+
+
 @pytest.mark.parametrize("data", [load_wine, load_breast_cancer])
 def test_a_loss_that_is_stuck_where_outputs_are_saturated(data):
     X, y = data(return_X_y=True)
