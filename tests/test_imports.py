@@ -15,7 +15,7 @@ ORDER = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),
-    *("_estimators.hints", "_estimators.callers"),
+    *("_estimators.parameters", "_estimators.hints", "_estimators.callers"),
     "_estimators.constraints",
     *("_estimators.losses", "_estimators.docs"),
     *("_inputs.encoder", "_inputs.tables", "_inputs.frames", "_inputs.categories"),

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 SAMPLE = 8_000  # values that scales are judged by
 HUGE = 1e4  # a value, or a ratio of the ranges of columns, that scaled inputs do not have
+TINY = 1e-2  # the same for the largest value of all columns
+FAR = 1e3  # the same for a column whose values differ little
 MOVED = 10  # ranges between the centres, or ratio of the ranges, of two sets of one origin
 
 
@@ -34,7 +36,7 @@ def _bounds(array, inner=False):
 
 
 def warn_of_scales(X, name):
-    """Warn if columns of X have plainly different scales, or huge values.
+    """Warn if columns of X have plainly different scales, or huge or tiny values.
 
     Parameters
     ----------
@@ -60,6 +62,11 @@ def warn_of_scales(X, name):
         )
     elif largest[huge] >= HUGE:
         found = f"values as large as {largest[huge]:.2g} (column {huge})"
+    elif (far := (np.abs(low + high) / 2 > MOVED * ranges) & (largest >= FAR)).any():
+        column = far.argmax()
+        found = f"values from {low[column]:.4g} to {high[column]:.4g} (column {column}), far from 0"
+    elif ranges.min() < np.inf and largest[huge] <= TINY:
+        found = f"no value greater than {largest[huge]:.2g}"
     else:
         return
     warnings.warn(

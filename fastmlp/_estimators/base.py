@@ -6,6 +6,7 @@ arrays of the estimator, which users and pickles may change.
 
 import copy
 import functools
+import reprlib
 import warnings
 from contextlib import contextmanager
 from dataclasses import fields
@@ -16,7 +17,6 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._core import OPTIMIZERS, OUT_ACTIVATIONS, Dataset
@@ -38,13 +38,16 @@ from .callers import is_own_call
 from .constraints import (
     CONSTRAINTS,
     check_drawn,
+    check_order,
     check_together,
     check_validation,
     clipped_batch_size,
     dropout_rates,
     frozen_layers,
+    warn_of_unused_scoring,
 )
-from .hints import check_parameters, explains_arguments, of_value, sorted_options, warn_of_hooks
+from .hints import explains_arguments
+from .parameters import ParameterChecks
 from .prediction import X_CHECKS, Predictor, float_sparse
 from .scoring import Scorer
 
@@ -76,9 +79,17 @@ def _checked_weights(sample_weight, X):
     """Check the weights as scikit-learn does; return float64 (n_samples,), or None."""
     if sample_weight is None:
         return None
-    sample_weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    try:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except (TypeError, ValueError) as error:
+        if "weight" not in str(error):
+            error.add_note(
+                "sample_weight must be a number, or an array with one for each sample; got"
+                f" {reprlib.repr(sample_weight)}."
+            )
+        raise
     if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return np.require(sample_weight, requirements="CA")
@@ -93,11 +104,7 @@ def _is_stochastic(estimator):
     return True
 
 
-_PLAIN = frozenset((str, int, float, bool, type(None), tuple))
-_VALID = set()  # (class, types, values) of parameters that have been checked
-
-
-class _BaseMLP(Predictor):
+class _BaseMLP(ParameterChecks, Predictor):
     """What the classifier and the regressor share.
 
     A subclass has the methods `_check_loss`, `_encode_y`, `_encode_y_val` and `_validation_score`,
@@ -107,47 +114,6 @@ class _BaseMLP(Predictor):
     _parameter_constraints: dict = CONSTRAINTS
     _doc_link_module = "fastmlp"
     _doc_link_template = "https://github.com/fastmlp/fastmlp"
-
-    def __new__(cls, *args, **kwargs):
-        check_parameters(cls, kwargs)
-        return super().__new__(cls)
-
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
-        warn_of_hooks(cls)
-
-    @classmethod
-    @functools.cache
-    def _param_names(cls):
-        return tuple(super()._get_param_names())  # cached: reading the signature is slow
-
-    @classmethod
-    def _get_param_names(cls):
-        return list(cls._param_names())
-
-    def _validate_params(self):
-        """Check each parameter by itself. Plain values that have passed are remembered, because the
-        check is a noticeable part of a tiny fit; others, which may be mutable, are not."""
-        values = tuple([getattr(self, name) for name in self._param_names()])
-        types = tuple(map(type, values))
-        key = type(self), types, values
-        try:
-            plain = _PLAIN.issuperset(types) and hash(key) is not None
-        except TypeError:  # a list in a tuple
-            plain = False
-        if plain and key in _VALID:
-            return
-        try:
-            super()._validate_params()
-        except InvalidParameterError as error:
-            message = sorted_options(str(error))
-            name = message.split("'")[1]
-            hint = of_value(message, getattr(self, name, None), name)
-            raise InvalidParameterError(message + hint) from None
-        if plain:
-            if len(_VALID) >= 1000:
-                _VALID.clear()
-            _VALID.add(key)
 
     @explains_arguments
     @_fit_context(prefer_skip_nested_validation=True)
@@ -212,6 +178,8 @@ class _BaseMLP(Predictor):
         estimator is left as it was."""
         with _unchanged_on_error(self):
             check_validation(self, *held_out)
+            if not incremental:
+                warn_of_unused_scoring(self, held_out[0])
             settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
             check_together(self, settings.schedule)
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
@@ -364,14 +332,9 @@ class _BaseMLP(Predictor):
 
     def _checked(self, X, y, sample_weight, reset):
         """X as the engine reads it, y in one or two dimensions, and the weights."""
+        numeric = isinstance(self, RegressorMixin)
         X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            multi_output=True,
-            y_numeric=isinstance(self, RegressorMixin),
-            **X_CHECKS,
+            self, X, y, reset=reset, multi_output=True, y_numeric=numeric, **X_CHECKS
         )
         X = float_sparse(X)
         sample_weight = _checked_weights(sample_weight, X)
@@ -393,6 +356,7 @@ class _BaseMLP(Predictor):
     def _hidden_units(self):
         sizes = self.hidden_layer_sizes
         sizes = sizes if hasattr(sizes, "__iter__") else [sizes]
+        check_order(self)
         if not all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
             raise ValueError(
                 "hidden_layer_sizes must be an integer or a list with one for each hidden layer,"
@@ -570,7 +534,11 @@ class _BaseMLP(Predictor):
     def _given_validation(self, X, y, sample_weight, record, dtype, n_outputs):
         """The same for a validation set that the user gave."""
         given = X
-        X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
+        try:
+            X, labels, sample_weight = self._checked(X, y, sample_weight, reset=False)
+        except (TypeError, ValueError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"In X_val, y_val or sample_weight_val: {error}") from error
         dataset = Dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)
         rows = np.arange(len(dataset), dtype=np.intp)
         return self._validation(record, dataset, rows, given, labels)

@@ -44,6 +44,13 @@ def _fitted_binarizer(y):
         except ValueError:
             check_classification_targets(y)  # says of what type y is, and does not print all of it
             raise
+        except TypeError as error:
+            kinds = sorted({type(label).__name__ for label in y.ravel()})
+            error.add_note(
+                "The labels in y must all be strings or all be numbers, so that they can be sorted;"
+                f" y has {kinds}. Convert them, for example with y.astype(str)."
+            )
+            raise
     binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
     binarizer.sparse_input_, binarizer.classes_ = False, classes
     return binarizer

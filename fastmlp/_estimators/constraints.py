@@ -1,6 +1,7 @@
 """Allowed values of the parameters of both estimators: each by itself, and in combination."""
 
 import warnings
+from collections.abc import Mapping, Set
 from itertools import pairwise
 from numbers import Integral, Real
 
@@ -98,7 +99,7 @@ def _check_record(est):
     if est.record is not None and not all(name in RECORDS for name in est.record):
         raise InvalidParameterError(
             f"The 'record' parameter of {type(est).__name__} must be a set of names among"
-            f" {set(RECORDS)} or None. Got {est.record!r} instead."
+            f" {{{', '.join(map(repr, sorted(RECORDS)))}}} or None. Got {est.record!r} instead."
         )
     if est.record and est.n_estimators > 1:
         raise ValueError(
@@ -177,6 +178,27 @@ def check_validation(est, X_val, y_val, sample_weight_val):
                 "stratify_validation=True needs a validation_fraction that is a number: a splitter"
                 " chooses the rows itself."
             )
+
+
+def check_order(est):
+    """Refuse collections without order, or of more than the values."""
+    for name in ("hidden_layer_sizes", "activation", "dropout"):
+        if isinstance(value := getattr(est, name), (Set, Mapping)):
+            raise ValueError(
+                f"{name} must be a single value, or a list with one for each hidden layer, in"
+                f" their order; got {value!r}."
+            )
+
+
+def warn_of_unused_scoring(est, X_val):
+    """Warn if nothing is scored."""
+    if est.scoring is None or X_val is not None:
+        return
+    if not est.early_stopping:
+        warnings.warn(
+            f"scoring={est.scoring!r} has no effect without a validation set: set"
+            " early_stopping=True, or pass X_val and y_val to fit."
+        )
 
 
 def clipped_batch_size(solver, batch_size, n_samples):

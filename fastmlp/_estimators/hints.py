@@ -4,79 +4,125 @@ import functools
 import inspect
 import re
 import warnings
+from contextlib import suppress
 from difflib import get_close_matches
+from numbers import Real
 
-# parameter -> what people write -> its name here
-VALUES = {
+import numpy as np
+
+from .._core import ACTIVATIONS
+from .._training.monitor import RECORDS
+from .._training.schedules import SCHEDULES
+
+# Names are compared without case and punctuation, see `_plain`.
+# parameter -> its value here -> what people write
+_VALUES = {
     "activation": {
-        **{"sigmoid": "logistic", "linear": "identity", "none": "identity", "swish": "silu"},
-        **{"leakyrelu": "leaky_relu", "hardtanh": "hard_tanh", "rectifier": "relu"},
+        "logistic": "sigmoid",
+        "identity": "linear none",
+        "silu": "swish",
+        "relu": "rectifier rectify rectifiedlinear",
+        "leaky_relu": "lrelu prelu",
     },
     "solver": {
-        **{"l-bfgs": "lbfgs", "bfgs": "lbfgs", "lbfgs-b": "lbfgs", "rprop-": "rprop"},
-        **{"momentum": "sgd", "nesterov": "sgd", "gradient_descent": "sgd"},
+        "lbfgs": "bfgs lbfgsb",
+        "rprop": "rprop-",
+        "sgd": "momentum nesterov gradientdescent",
+        "adam": "amsgrad",
     },
     "loss": {
-        **{"mse": "squared_error", "l2": "squared_error", "squared_loss": "squared_error"},
-        **{"mean_squared_error": "squared_error", "mae": "absolute_error", "l1": "absolute_error"},
-        **{"mean_absolute_error": "absolute_error", "pinball": "quantile", "logcosh": "log_cosh"},
-        **{"smooth_l1": "huber", "cross_entropy": "log_loss", "crossentropy": "log_loss"},
-        **{"categorical_crossentropy": "log_loss", "binary_crossentropy": "log_loss"},
-        **{"bce": "log_loss", "nll": "log_loss", "logloss": "log_loss", "brier": "squared_error"},
+        "squared_error": "mse l2 ls rmse squared_loss mean_squared_error brier gaussian regression",
+        "absolute_error": "mae l1 lad mean_absolute_error",
+        "quantile": "pinball",
+        "huber": "smooth_l1",
+        "log_loss": "cross_entropy categorical_crossentropy sparse_categorical_crossentropy"
+        " binary_crossentropy bce bce_with_logits binary_logistic nll log logistic softmax deviance"
+        " multi_softmax multi_softprob",
     },
     "init": {
-        **{
-            "xavier": "glorot_uniform",
-            "xavier_uniform": "glorot_uniform",
-            "glorot": "glorot_uniform",
-        },
-        **{"xavier_normal": "glorot_normal", "he": "he_normal", "kaiming": "he_normal"},
-        **{"kaiming_normal": "he_normal", "kaiming_uniform": "he_uniform", "lecun": "lecun_normal"},
+        "glorot_uniform": "xavier xavier_uniform glorot",
+        "glorot_normal": "xavier_normal",
+        "he_normal": "he kaiming kaiming_normal",
+        "he_uniform": "kaiming_uniform",
+        "lecun_normal": "lecun",
+        "normal": "random random_normal gaussian",
+        "uniform": "random_uniform",
     },
     "learning_rate": {
-        **{"onecycle": "one_cycle", "cosine_annealing": "cosine", "step_decay": "step"},
-        "exponential_decay": "exponential",
+        "cosine": "cosine_annealing cosine_decay",
+        "one_cycle": "1cycle one_cycle_lr",
+        "step": "step_decay step_lr",
+        "exponential": "exponential_decay exp",
+        "adaptive": "plateau reduce_on_plateau reduce_lr_on_plateau",
     },
     "normalization": {
-        **{"batchnorm": "batch", "batch_norm": "batch", "batch_normalization": "batch"},
-        **{"layernorm": "layer", "layer_norm": "layer", "layer_normalization": "layer"},
+        "batch": "batch_norm batch_normalization bn",
+        "layer": "layer_norm layer_normalization ln",
     },
-    "average_weights": {"swa_weights": "swa", "polyak": "ema"},
+    "average_weights": {"swa": "mean average", "ema": "polyak exponential"},
+    "scoring": {
+        "roc_auc": "auc auroc",
+        "accuracy": "acc",
+        "average_precision": "ap pr_auc auprc",
+        "matthews_corrcoef": "mcc",
+        "r2": "r2_score",
+        "neg_log_loss": "log_loss cross_entropy",
+        "neg_brier_score": "brier",
+        "neg_mean_squared_error": "mse mean_squared_error",
+        "neg_root_mean_squared_error": "rmse root_mean_squared_error",
+        "neg_mean_absolute_error": "mae mean_absolute_error",
+        "neg_mean_absolute_percentage_error": "mape",
+    },
 }
-# Names of parameters in other libraries -> what to write here.
-PARAMETERS = {
-    **dict.fromkeys(("epochs", "n_epochs", "max_epochs", "num_epochs", "n_iter"), "max_iter"),
-    **dict.fromkeys(("class_weights", "classes_weight", "scale_pos_weight"), "class_weight"),
-    **dict.fromkeys(("metric", "metrics", "eval_metric"), "scoring"),
-    **dict.fromkeys(("num_layers", "n_layers", "layer_sizes"), "hidden_layer_sizes"),
-    **dict.fromkeys(("lr", "eta", "eta0", "learning_rate_"), "learning_rate_init"),
-    **dict.fromkeys(
-        ("hidden_layers", "hidden_units", "hidden_sizes", "layers"), "hidden_layer_sizes"
-    ),
-    **dict.fromkeys(("l2", "reg_lambda", "weight_penalty"), "alpha"),
-    **dict.fromkeys(("optimizer", "optim"), "solver"),
-    **dict.fromkeys(("seed", "random_seed"), "random_state"),
-    **dict.fromkeys(("patience", "early_stopping_rounds"), "n_iter_no_change"),
-    **dict.fromkeys(("n_jobs", "num_threads", "nthread"), "n_threads"),
-    **dict.fromkeys(("batchsize", "minibatch_size"), "batch_size"),
-    **dict.fromkeys(("dropout_rate", "p_dropout"), "dropout"),
-    **dict.fromkeys(("batch_norm", "batch_normalization"), "normalization='batch'"),
-    **dict.fromkeys(("layer_norm", "layer_normalization"), "normalization='layer'"),
-    **dict.fromkeys(("objective", "criterion"), "loss"),
-    **dict.fromkeys(("kernel_initializer", "initializer"), "init"),
-    **dict.fromkeys(("clipnorm", "max_grad_norm", "gradient_clip"), "clip_norm"),
-    **dict.fromkeys(("validation_split", "val_fraction"), "validation_fraction"),
+# what to write here -> names of parameters in other libraries
+_PARAMETERS = {
+    "max_iter": "epoch epochs n_epoch n_epochs max_epoch max_epochs num_epochs n_iter iterations"
+    " num_iterations",
+    "class_weight": "classes_weight scale_pos_weight",
+    "scoring": "metric metrics eval_metric",
+    "hidden_layer_sizes": "num_layers n_layers layer_sizes hidden_layers hidden_units hidden_sizes"
+    " layers units hidden hidden_dim hidden_size n_hidden",
+    "learning_rate_init": "lr eta eta0 learning_rate_ optimizer__lr",
+    "alpha": "l2 reg_lambda lambda weight_penalty l2_reg l2_regularization",
+    "l1_ratio": "l1 reg_alpha",
+    "solver": "optimizer optimiser optim",
+    "random_state": "seed random_seed rng",
+    "n_iter_no_change": "patience early_stopping_rounds stopping_rounds",
+    "n_threads": "n_jobs num_threads nthread threads",
+    "batch_size": "minibatch_size batch iterator_train__batch_size",
+    "dropout": "dropout_rate p_dropout",
+    "normalization='batch'": "batch_norm batch_normalization use_batch_norm",
+    "normalization='layer'": "layer_norm layer_normalization",
+    "loss": "objective criterion loss_function loss_fn",
+    "init": "kernel_initializer initializer",
+    "clip_norm": "max_grad_norm gradient_clip gradient_clip_val",
+    "validation_fraction": "validation_split val_fraction validation_size val_size train_split",
+    "activation": "activation_function activation_fn act nonlinearity act_fn",
+    "out_activation": "output_activation final_activation",
+    "epsilon": "eps",
+    "nesterovs_momentum": "nesterov",
+    "warmup": "warmup_steps warmup_ratio",
+    "early_stopping": "early_stop",
+    "verbose": "verbosity",
+    "beta_1 and beta_2": "betas",
+    "weight_decay": "decay",
+    "learning_rate": "lr_scheduler scheduler schedule lr_schedule",
+    "residual": "skip skip_connections residuals",
+    "loss_params={'quantile': ...}": "quantile quantiles",
+    "loss_params={'delta': ...}": "delta",
+    "loss_params={'gamma': ...}": "gamma",
 }
-# Names of arguments of fit in other libraries -> what to write here.
-ARGUMENTS = {
-    **dict.fromkeys(("eval_set", "validation_data", "valid_sets"), "X_val=..., y_val=..."),
-    **dict.fromkeys(("epochs", "n_epochs"), "the constructor's max_iter"),
-    "batch_size": "the constructor's batch_size",
-    "verbose": "the constructor's verbose",
-    **dict.fromkeys(("early_stopping_rounds", "callbacks"), "the constructor's n_iter_no_change"),
-    **dict.fromkeys(("weights", "sample_weights"), "sample_weight"),
-    **dict.fromkeys(("class_weight", "class_weights"), "the constructor's class_weight"),
-    "sample_weight_eval_set": "sample_weight_val",
+# what to write here -> names of arguments of fit in other libraries
+_ARGUMENTS = {
+    "X_val=..., y_val=... of fit": "eval_set validation_data valid_sets X_val y_val X_test y_test"
+    " X_valid y_valid validation_set",
+    "the constructor's max_iter": "epochs n_epochs",
+    "the constructor's batch_size": "batch_size",
+    "the constructor's verbose": "verbose",
+    "the constructor's n_iter_no_change": "early_stopping_rounds callbacks",
+    "the constructor's class_weight": "class_weight class_weights",
+    "sample_weight": "weights weight sample_weights w",
+    "sample_weight_val": "sample_weight_eval_set",
 }
 
 # Private methods of scikit-learn's MLP that programs override -> what to use here instead.
@@ -110,26 +156,83 @@ def warn_of_hooks(cls):
         )
 
 
-def sorted_options(message):
-    """The message of an InvalidParameterError, with the options of each set in order."""
+def _plain(name):
+    """A name without case and punctuation."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _by_plain_name(table):
+    return {_plain(theirs): ours for ours, names in table.items() for theirs in names.split()}
+
+
+VALUES = {name: _by_plain_name(table) for name, table in _VALUES.items()}
+PARAMETERS = _by_plain_name(_PARAMETERS)
+ARGUMENTS = _by_plain_name(_ARGUMENTS)
+
+
+def _nearest(name, options, known=()):
+    """The option that was probably meant by a name, or None.
+
+    Parameters
+    ----------
+    name : str
+    options : iterable of str
+    known : dict
+        What other libraries call them (see `_plain`) -> what to write here.
+    """
+    plain = _plain(name)
+    if plain in known:
+        return known[plain]
+    by_plain = {_plain(option): option for option in options}
+    short = re.sub("(loss|score)$", "", plain)
+    for found in (plain, short):
+        if found in by_plain:
+            return by_plain[found]
+        if found in known:
+            return known[found]
+    found = get_close_matches(plain, by_plain, 1, 0.7)
+    return by_plain[found[0]] if found else None
+
+
+def readable(message):
+    """The message of an InvalidParameterError, with the options of each set in order, and without
+    the names of all scorers."""
 
     def ordered(match):
         return "{" + ", ".join(sorted(match[1].split(", "))) + "}"
 
+    if message.startswith("The 'scoring' parameter"):
+        names = "'loss', a str among sklearn.metrics.get_scorer_names()"
+        return re.sub(r"a str among \{[^{}]*\}", names, message)
     return re.sub(r"\{('[^{}]*')\}", ordered, message)
 
 
-def of_value(message, value, name):
+def of_value(error, value, name):
     """A sentence to add to the message of an InvalidParameterError about the value of a parameter;
     empty if nothing helps."""
-    if name == "learning_rate" and type(value) in (int, float):
+    message = str(error)
+    if name == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
         return f" learning_rate is the name of a schedule; use learning_rate_init={value!r}."
+    schedules = ("constant", "invscaling", "adaptive", *SCHEDULES)
+    if name == "learning_rate_init" and isinstance(value, str) and value in schedules:
+        return f" learning_rate_init is a number; use learning_rate={value!r}."
     if name == "loss" and "MLPRegressor" in message and isinstance(value, (int, list, tuple)):
         return (
             " The first parameter of MLPRegressor is loss, as in scikit-learn; use"
             f" hidden_layer_sizes={value!r}."
         )
+    if name == "hidden_layer_sizes" and isinstance(value, str) and value in ACTIVATIONS:
+        return f" Use activation={value!r}."
+    if name == "frozen_layers" and isinstance(value, int) and not isinstance(value, bool):
+        return f" Use frozen_layers=[{value}]."
+    if name == "record" and isinstance(value, str) and value in RECORDS:
+        return f" Use record={{{value!r}}}."
+    if name == "dtype" and value is not None:
+        with suppress(TypeError):
+            value = np.dtype(value).name
     options = re.findall(r"'([^']*)'", message.partition("must be")[2].rpartition("Got")[0])
+    if "None" in message and isinstance(value, str) and value.lower() in ("none", "null"):
+        return " Did you mean None?"
     return did_you_mean(value, options, name)
 
 
@@ -137,36 +240,44 @@ def did_you_mean(value, options, name):
     """A sentence that names the option which was probably meant; empty if there is none."""
     if not isinstance(value, str):
         return ""
-    plain = value.lower().replace("-", "_").replace(" ", "_")
     name = "activation" if name == "out_activation" else name
-    meant = VALUES.get(name, {}).get(plain) or VALUES.get(name, {}).get(plain.replace("_", ""))
-    if meant not in options:
-        meant = next(iter(get_close_matches(plain, options, 1, 0.7)), None)
+    known = {k: ours for k, ours in VALUES.get(name, {}).items() if ours in options}
+    meant = _nearest(value, options, known)
     return f" Did you mean {meant!r}?" if meant else ""
 
 
-def _refuse(owner, name, known):
-    if meant := known.get(name):
-        raise TypeError(
-            f"{owner} got an unexpected keyword argument {name!r}. Did you mean {meant}?"
-        ) from None
+def of_parameter(cls, name):
+    """The same for the name of a parameter."""
+    names = inspect.signature(cls.__init__).parameters
+    known = {k: ours for k, ours in PARAMETERS.items() if re.split("=| ", ours)[0] in names}
+    meant = _nearest(name, names, known)
+    return f" Did you mean {meant}?" if meant else ""
 
 
 def check_parameters(cls, kwargs):
-    """Raise a TypeError with a hint for a name that is a parameter of other libraries only."""
-    for name in kwargs.keys() & PARAMETERS.keys():
-        kinds = inspect.signature(cls.__init__).parameters
-        if name not in kinds and all(p.kind != p.VAR_KEYWORD for p in kinds.values()):
-            _refuse(f"{cls.__name__}()", name, PARAMETERS)
+    """Raise a TypeError with a hint for a name that is no parameter of a class."""
+    kinds = inspect.signature(cls.__init__).parameters
+    if any(p.kind == p.VAR_KEYWORD for p in kinds.values()):
+        return
+    for name in kwargs:
+        if name not in kinds and (hint := of_parameter(cls, name)):
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}.{hint}")
 
 
 def explains_arguments(fit):
-    """Decorator: a TypeError about an argument of other libraries' fit says what to use."""
+    """Decorator: a TypeError about an argument that does not exist says what to use."""
+    names = inspect.signature(fit).parameters
 
     @functools.wraps(fit)
     def explained(self, *args, **kwargs):
-        for name in kwargs.keys() & ARGUMENTS.keys():
-            _refuse(f"{type(self).__name__}.{fit.__name__}()", name, ARGUMENTS)
+        if not kwargs.keys() <= names.keys():
+            name = next(name for name in kwargs if name not in names)
+            meant = ARGUMENTS.get(_plain(name))
+            hint = f" Did you mean {meant}?" if meant else ""
+            raise TypeError(
+                f"{type(self).__name__}.{fit.__name__}() got an unexpected keyword argument"
+                f" {name!r}.{hint}"
+            )
         return fit(self, *args, **kwargs)
 
     return explained

@@ -1,7 +1,7 @@
 """The outputs of a fitted network for X."""
 
 import functools
-from operator import index
+from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
@@ -265,7 +265,9 @@ class Predictor(BaseEstimator):
         if len(self._fitted()) > 1:
             return np.hstack([one.hidden_layer(X, layer) for one in self.estimators_])
         n_hidden = len(self.coefs_) - 1
-        layer = index(layer)
-        if not -n_hidden <= layer < n_hidden:
-            raise ValueError(f"layer={layer} is out of range: there are {n_hidden} hidden layers.")
+        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
+            raise ValueError(
+                f"layer must be an integer from {-n_hidden} to {n_hidden - 1}, because the network"
+                f" has {n_hidden} hidden layer(s); got {layer!r}."
+            )
         return self._forward(X, layer % n_hidden + 1)

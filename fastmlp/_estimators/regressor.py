@@ -266,7 +266,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return np.sort(output, axis=1) if several else output
 
     def _validation_score(self, y, output, sample_weight):
-        if not np.isfinite(output).all():
+        if len(y) < 2 or not np.isfinite(output).all():
             return np.nan
         output = self._sort_levels(output)
         if self._levels is not None:

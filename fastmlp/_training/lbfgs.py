@@ -7,7 +7,7 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.parallel import _get_threadpool_controller
 
-from .baseline import warn_of_failure
+from .baseline import FEW_ITERATIONS, warn_of_failure
 from .progress import as_list
 
 
@@ -84,4 +84,10 @@ def fit_lbfgs(task):
         for arrays, views in zip(parameters, current, strict=True):
             for array, view in zip(arrays, views, strict=True):
                 array[...] = view
-    warn_of_failure(task, record.loss_curve[before:], stalled=not late and result.success)
+    losses = record.loss_curve[before:] or [record.loss]
+    warn_of_failure(
+        task,
+        losses,
+        ended=not late and result.success,
+        moved=lambda: record.n_iter > FEW_ITERATIONS,
+    )

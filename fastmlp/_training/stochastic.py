@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._core import shuffle
 from .._network.network import Outcome
-from .baseline import warn_of_failure
+from .baseline import GROWN, MOVED, warn_of_failure
 from .optimizer import OptimizerState
 from .progress import Progress
 
@@ -54,7 +54,8 @@ class _StochasticTraining:
         self.restore = not incremental and (
             self.progress.by_score if restore == "auto" else restore
         )
-        self.stalled = False  # whether the stopping rule has ended the training
+        self.ended = False  # whether the stopping rule or a schedule has ended the training
+        self.start = [] if incremental else [np.array(a) for a in task.parameters[1]]
         self.has_best = False  # whether the task's parameters are those of the best epoch
         if self.restore:
             self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
@@ -101,10 +102,11 @@ class _StochasticTraining:
                 record.no_improvement_count = 0  # low rates bring no progress, and mean nothing
             if message := self.progress.plateau:
                 if optimizer.on_plateau(settings, message):
-                    self.stalled = True
+                    self.ended = True
                     break
                 record.no_improvement_count = 0
         else:
+            self.ended = settings.schedule.has_end
             self._warn_of_max_iter()
 
     def _warn_of_schedule(self):
@@ -173,16 +175,29 @@ class _StochasticTraining:
 
     def warn_of_failure(self):
         """Warn if the weights that are kept are worth nothing."""
-        record = self.task.record
-        losses = record.loss_curve[len(record.loss_curve) - record.n_iter :]
+        record, scores = self.task.record, ()
+        losses = record.loss_curve
+        if self.incremental:
+            # Tell it once, where a second call is worse: other data would be learned.
+            if len(losses) > 2 and losses[-1] > losses[-2] > GROWN * losses[0] >= losses[-3]:
+                warn_of_failure(self.task, losses, ended=False, moved=lambda: True)
+            return
+        losses = losses[len(losses) - record.n_iter :]
+        if self.progress.by_score:
+            scores = record.validation_scores[len(record.validation_scores) - record.n_iter :]
         if self.has_best:
             losses = losses[: record.best_iteration - len(self.task.history) + len(losses)]
-        if not self.incremental:
-            warn_of_failure(self.task, losses, self.stalled)
+        warn_of_failure(self.task, losses, ended=self.ended, moved=self._has_moved, scores=scores)
+
+    def _has_moved(self):
+        """Whether training has changed the weights visibly, judged by the intercepts."""
+        last = self.spare if self.has_best else self.task.parameters
+        pairs = zip(self.start, last[1], strict=True)
+        change = max(np.abs(before - after).max() for before, after in pairs)
+        return change > MOVED * max(np.abs(coef).max() for coef in last[0])
 
     def hand_over(self):
         """Leave the trained weights in the task's parameters, and the optimizer's state."""
         task = self.task
-        if not self.has_best:
-            task.network.get_parameters(*task.parameters)
+        task.network.get_parameters(*(self.spare if self.has_best else task.parameters))
         self.optimizer.keep(task.network, task.parameters)

@@ -70,10 +70,15 @@ def split(validation_fraction, random_state, dataset, X, labels, strata):
                 stratify=strata,
             )
         except ValueError as error:
-            if strata is None:
-                raise
+            found = str(error).rstrip(".")
+            if strata is None or "class" not in found:
+                raise ValueError(
+                    f"{found}. early_stopping=True splits off validation_fraction="
+                    f"{validation_fraction} of the samples; change it, or pass X_val and y_val to"
+                    " fit."
+                ) from error
             raise ValueError(
-                f"{error}. early_stopping=True splits off a validation set with the proportions of"
+                f"{found}. early_stopping=True splits off a validation set with the proportions of"
                 " the classes: set stratify_validation=False, or pass X_val and y_val to fit."
             ) from error
     if len(held_out) < 2:

@@ -15,7 +15,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._estimators.losses import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from fastmlp._training.baseline import constant_loss
 from reference.problems import ours, problem
+
+C, R = MLPClassifier, MLPRegressor
 
 
 def messages(fit):
@@ -42,11 +46,29 @@ def test_training_that_diverged(rate):
     assert messages(lambda: model.fit(X, X[:, 0])) == []
 
 
+@pytest.mark.parametrize("rounds", ["partial_fit", "warm_start"])
+def test_rounds_that_diverged(rounds):
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((300, 5))
+    params = {"solver": "sgd", "activation": "tanh", "random_state": 0, "warm_start": True}
+    model = R("squared_error", (10,), max_iter=3, learning_rate_init=1e-3, **params)
+    step = model.partial_fit if rounds == "partial_fit" else model.fit
+    for y in (X[:, 0], 50 + 10 * X[:, 0]):  # new data are no divergence
+        assert messages(lambda y=y: [step(X, y) for _ in range(5)]) == []
+    model = R("squared_error", (10,), max_iter=3, learning_rate_init=3, momentum=0, **params)
+    step = model.partial_fit if rounds == "partial_fit" else model.fit
+    found = messages(lambda: [step(X, 30 * X[:, 0]) for _ in range(10)])
+    diverged = [words for words in found if words.startswith("Training diverged")]
+    assert len(diverged) == 1 if rounds == "partial_fit" else diverged
+
+
 @pytest.mark.parametrize("data", [load_wine, load_breast_cancer])
 def test_a_loss_that_is_stuck_where_outputs_are_saturated(data):
     X, y = data(return_X_y=True)
     model = MLPClassifier(activation="identity", solver="sgd", random_state=0)
-    assert any("worse than" in message for message in messages(lambda: model.fit(X, y)))
+    assert any(
+        "that of predicting the same" in words for words in messages(lambda: model.fit(X, y))
+    )
     X = StandardScaler().fit_transform(X)
     assert messages(lambda: model.fit(X, y)) == []
 
@@ -63,34 +85,132 @@ def test_training_that_does_as_well_as_it_can_is_not_warned_of(kind, weighted, p
     assert messages(lambda: model.fit(X, y, weights)) == []
 
 
-@pytest.mark.parametrize(
-    "loss", ["log_loss", "binary_log_loss", "squared_error", "poisson", "gamma"]
-)
-def test_the_loss_of_a_constant_is_the_least(loss):
-    """By a network without weights: only intercepts are trained."""
-    from fastmlp._training.baseline import constant_loss
+LOSSES = [
+    *((C, loss, n) for loss in ("log_loss", "focal", "squared_error", "hinge") for n in (2, 3)),
+    *((R, "quantile", 1), (R, "quantile", 2)),
+    *((R, loss, n) for loss in REGRESSOR_LOSSES if loss != "quantile" for n in (1, 2)),
+]
 
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("make, loss, n", LOSSES)
+def test_the_loss_of_a_constant_is_the_least(make, loss, n, weighted):
+    """By a network without weights, of which only intercepts are trained; `n` is the number of
+    classes or outputs."""
     rng = np.random.RandomState(0)
-    weights = rng.uniform(0.5, 2, 60)
-    y = {
-        "log_loss": lambda: rng.randint(3, size=60),
-        "binary_log_loss": lambda: rng.randint(2, size=60),
-        "squared_error": lambda: rng.standard_normal(60),
-        "poisson": lambda: rng.poisson(2, 60).astype(float),
-        "gamma": lambda: rng.gamma(2, 3, 60),
-    }[loss]()
-    params = {
-        "hidden_layer_sizes": (),
-        "solver": "lbfgs",
-        "tol": 1e-10,
-        "max_iter": 500,
-        "alpha": 0,
-    }
-    model = MLPClassifier(**params) if "log" in loss else MLPRegressor(loss, **params)
-    model.fit(np.zeros((60, 1)), y, weights)
-    encoded = y.astype(np.int32) if loss == "log_loss" else y.reshape(-1, 1)
-    np.testing.assert_allclose(constant_loss(loss, encoded, weights), model.loss_, rtol=1e-8)
-    assert constant_loss("huber", encoded, weights) is None
+    weights = rng.uniform(0.5, 2, 60) if weighted else None
+    params = {"hidden_layer_sizes": (), "alpha": 0, "random_state": 0}
+    if make is C:
+        y = rng.choice(n, 60, p=[0.2, 0.8] if n == 2 else [0.5, 0.3, 0.2])
+        params["label_smoothing"] = 0.2 if loss == "log_loss" else 0
+    else:
+        y = rng.poisson(3, (60, n)).astype(float) + (loss == "gamma")
+        if loss == "quantile":
+            y, params["loss_params"] = y[:, 0], {"quantile": [0.2, 0.9][:n]}
+    task = make(loss=loss, **params)._begin(np.zeros((60, 1)), y, weights)
+    least = constant_loss(task.network.architecture, task.dataset.y, task.dataset.sample_weight)
+    params |= {"solver": "rprop", "tol": 0, "max_iter": 2000, "n_iter_no_change": 2000}
+    found = make(loss=loss, **params).fit(np.zeros((60, 1)), y, weights).best_loss_
+    assert found == pytest.approx(least, rel=0.02)
+    assert least >= found - 1e-5
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("loss", CLASSIFIER_LOSSES)
+def test_no_classifier_fails_silently(loss, kind):
+    X, y = problem(kind, 120)
+    params = {"loss": loss, "learning_rate_init": 1e3, "random_state": 0}
+    assert messages(lambda: C((10,), solver="sgd", **params).fit(X, y)) != []
+    assert messages(lambda: C((10,), loss=loss, random_state=0).fit(X, y)) == []
+
+
+@pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
+@pytest.mark.parametrize("scale, offset", [(1, 1e4), (1e4, 0)])
+def test_no_regressor_fails_silently(loss, scale, offset):
+    """Where it does not learn y of another scale."""
+    X, y = problem("poisson", 120)
+    y = scale * (y + 0.1) + offset
+    model = R(loss, (10,), random_state=0)
+    found = messages(lambda: model.fit(X, y))
+    assert (found != []) == (model.score(X, y) < -0.1), (model.score(X, y), found)
+
+
+@pytest.mark.parametrize(
+    "params", [{"dropout": 0.2}, {"label_smoothing": 0.1}, {"class_weight": "balanced"}, {}]
+)
+def test_what_makes_losses_incomparable_hides_no_failure(params):
+    X, y = problem("multiclass", 300)
+    weights = np.random.RandomState(0).uniform(size=300)
+    model = C((20,), learning_rate_init=100, random_state=0, **params)
+    (found,) = messages(lambda: model.fit(X, y, weights))
+    assert "is worse than" in found
+
+
+@pytest.mark.parametrize("kind", ["binary", "squared"])
+@pytest.mark.parametrize("params", [{"solver": "sgd"}, {}, {"learning_rate": "cosine"}])
+def test_a_rate_that_is_too_low(kind, params):
+    """Training ends as if it had converged."""
+    X, y = problem(kind, 200)
+    model = ours(kind, learning_rate_init=1e-9, random_state=0, **params)
+    (found,) = messages(lambda: model.fit(X, y))
+    assert "hardly changed" in found and "increase learning_rate_init=1e-09" in found
+    model.set_params(early_stopping=True)
+    assert len(messages(lambda: model.fit(X, y))) == 1
+
+
+def test_a_rate_that_falls_too_fast():
+    X, y = problem("binary", 400)
+    model = C(solver="sgd", learning_rate="invscaling", random_state=0)
+    (found,) = messages(lambda: model.fit(X, y))
+    assert "hardly changed" in found
+
+
+def test_a_tol_that_is_too_large_for_the_gradient():
+    X, y = problem("squared", 200)
+    model = R("squared_error", (10,), solver="lbfgs", init="normal", init_scale=1e-3)
+    (found,) = messages(lambda: model.fit(X, 1e-3 * y))
+    assert "hardly changed" in found and "for regression, y; or reduce tol=0.0001" in found
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "squared"])
+def test_a_network_that_predicts_the_same_for_every_sample(kind):
+    """Gradients vanish in many logistic layers, and where all relu units are dead."""
+    X, y = problem(kind, 200)
+    model = ours(kind, hidden_layer_sizes=(20,) * 6, activation="logistic", random_state=0)
+    (found,) = messages(lambda: model.fit(X, y))
+    assert "which is what the network does" in found and "another activation" in found
+    model.set_params(hidden_layer_sizes=(5,), activation="relu", learning_rate_init=0.01)
+    model.set_params(init=lambda fan_in, fan_out, random_state: -np.ones((fan_in, fan_out)))
+    (found,) = messages(lambda: model.fit(np.abs(X), y))
+    assert "which is what the network does" in found
+
+
+def test_a_loss_that_is_not_finite():
+    X, y = problem("squared", 60)
+    with np.errstate(all="ignore"):
+        found = messages(lambda: R(max_iter=2).fit(X, 1e300 * y))
+    assert any(words.startswith("Training diverged: the loss is inf") for words in found)
+
+
+@pytest.mark.parametrize("n_rows", [1, 5])
+def test_validation_scores_that_tell_nothing(n_rows):
+    """R2 is not a number for one row, and 0 if targets are equal."""
+    X, y = problem("squared", 200)
+    y_val = np.full(n_rows, y.mean())
+    model = R(early_stopping=True, random_state=0)
+    (found,) = messages(lambda: model.fit(X, y, X_val=X[:n_rows], y_val=y_val))
+    assert ("not a number in any epoch" if n_rows == 1 else "were all 0") in found
+    assert "such as 'loss'" in found
+
+
+def test_a_rare_class_that_accuracy_does_not_see():
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((600, 5)), np.arange(600) % 20 == 0
+    X[y] += 1
+    model = C(early_stopping=True, random_state=0)
+    (found,) = messages(lambda: model.fit(X, y))
+    assert "Or use scoring='loss'" in found
+    assert messages(lambda: model.set_params(scoring="loss", tol=0).fit(X, y)) == []
 
 
 # ------------------------------------------------------------------------------ log links
@@ -121,6 +241,18 @@ def test_poisson_from_init_auto_is_scikit_learns():
 
 
 # ------------------------------------------------------------------------------ scales
+
+
+def test_years_and_tiny_values(dtype):
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((200, 3)), np.arange(200) % 2
+    years = np.c_[X, rng.randint(1950, 2020, 200)]
+    for bad, told in ((years, "from 195"), (1e-3 * X, "no value greater than 0.00")):
+        model = C((3,), max_iter=1)
+        (found,) = messages(lambda bad=bad, model=model: model.fit(bad.astype(dtype), y))
+        assert told in found and "StandardScaler" in found
+    for good in (X, np.c_[X, 7 + 0.01 * X], np.c_[X, np.full(200, 2000.0)], X > 0, 0 * X):
+        assert messages(lambda good=good: C((3,), max_iter=1).fit(good.astype(dtype), y)) == []
 
 
 def spread(columns):

@@ -1,6 +1,7 @@
 """What the estimators say: refusals that name the parameter, the value and what to do."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp._estimators import hints
 from fastmlp._estimators.callers import is_own_call
+from fastmlp._estimators.losses import REGRESSOR_LOSSES
 from reference.problems import ours, problem
 
 C, R = MLPClassifier, MLPRegressor
@@ -38,6 +41,38 @@ VALUES = [
     (C, {"hidden_layer_sizes": (10.0,)}, "hidden_layer_sizes must be an integer or a list"),
     (C, {"hidden_layer_sizes": True}, "got True."),
     (C, {"hidden_layer_sizes": ((3,),)}, "such as (100, 50); got ((3,),)."),
+    (C, {"hidden_layer_sizes": {20, 50}}, "a list with one for each hidden layer, in their order"),
+    (C, {"activation": {"relu": 1}}, "in their order; got {'relu': 1}"),
+    (C, {"dropout": {0.1}}, "in their order"),
+    (C, {"hidden_layer_sizes": "relu"}, "Use activation='relu'."),
+    (R, {"hidden_layer_sizes": "tanh"}, "Use activation='tanh'."),
+    (C, {"activation": "PReLU"}, "Did you mean 'leaky_relu'?"),
+    (C, {"solver": "amsgrad"}, "Did you mean 'adam'?"),
+    (C, {"solver": "rms_prop"}, "Did you mean 'rmsprop'?"),
+    (C, {"loss": "CrossEntropyLoss"}, "Did you mean 'log_loss'?"),
+    (C, {"loss": "BinaryCrossentropy"}, "Did you mean 'log_loss'?"),
+    (C, {"loss": "hinge_loss"}, "Did you mean 'hinge'?"),
+    (R, {"loss": "SmoothL1Loss"}, "Did you mean 'huber'?"),
+    (R, {"loss": "MSELoss"}, "Did you mean 'squared_error'?"),
+    (R, {"loss": "reg:squarederror"}, "Did you mean 'squared_error'?"),
+    (C, {"init": "Kaiming-Uniform"}, "Did you mean 'he_uniform'?"),
+    (C, {"learning_rate": np.float64(0.1)}, "use learning_rate_init=np.float64(0.1)."),
+    (C, {"learning_rate": "CosineDecay"}, "Did you mean 'cosine'?"),
+    (C, {"learning_rate": "1cycle"}, "Did you mean 'one_cycle'?"),
+    (C, {"learning_rate_init": "constant"}, "learning_rate_init is a number"),
+    (C, {"normalization": "none"}, "Did you mean None?"),
+    (C, {"normalization": "BatchNormalization"}, "Did you mean 'batch'?"),
+    (C, {"dtype": np.float32}, "Did you mean 'float32'?"),
+    (C, {"dtype": "double"}, "Did you mean 'float64'?"),
+    (C, {"frozen_layers": 0}, "Use frozen_layers=[0]."),
+    (C, {"record": "weights"}, "Use record={'weights'}."),
+    (C, {"record": {"loss"}}, "{'activations', 'gradients', 'weights'} or None. Got {'loss'}"),
+    (C, {"scoring": "AUC"}, "sklearn.metrics.get_scorer_names(), a callable or None. Got 'AUC'"),
+    (C, {"scoring": "auc"}, "Did you mean 'roc_auc'?"),
+    (C, {"scoring": "f1_score"}, "Did you mean 'f1'?"),
+    (C, {"scoring": "log-loss"}, "Did you mean 'neg_log_loss'?"),
+    (R, {"scoring": "rmse"}, "Did you mean 'neg_root_mean_squared_error'?"),
+    (R, {"scoring": "r2_score"}, "Did you mean 'r2'?"),
     (C, {"init": np.zeros}, "An example is init=lambda fan_in, fan_out, random_state:"),
 ]
 
@@ -69,13 +104,38 @@ def test_options_are_listed_in_order():
     [
         *(("epochs", "max_iter"), ("class_weights", "class_weight"), ("optimizer", "solver")),
         *(("lr", "learning_rate_init"), ("seed", "random_state"), ("patience", "n_iter_no_change")),
+        *(("max_iters", "max_iter"), ("hidden_layer_size", "hidden_layer_sizes"), ("eps", "epsi")),
+        *(
+            ("beta1", "beta_1"),
+            ("class_weigth", "class_weight"),
+            ("eta0", "learning_rate_init"),
+        ),
+        *(("BatchNorm", "normalization='batch'"), ("reg_lambda", "alpha"), ("drop_out", "dropout")),
+        *(
+            ("activation_fn", "activation"),
+            ("val_size", "validation_fraction"),
+            ("gamma", "loss_p"),
+        ),
     ],
 )
 def test_parameters_of_other_libraries(name, meant):
     with pytest.raises(TypeError, match=f"argument '{name}'. Did you mean {meant}"):
         C(**{name: 3})
+    with pytest.raises(ValueError, match=rf"Invalid parameter '{name}' .*\. Did you mean {meant}"):
+        C().set_params(**{name: 3})
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
         C(nonsense=3)
+    with pytest.raises(ValueError, match=r"Invalid parameter 'nonsense' .*\.$"):
+        C().set_params(nonsense=3)
+
+
+def test_every_hint_is_a_parameter_or_a_value():
+    names = {*C().get_params(), *R().get_params()}
+    assert {re.split("=| ", ours)[0] for ours in hints._PARAMETERS} <= names
+    for name, table in hints._VALUES.items():
+        for value in table:
+            make = R if name == "loss" and value in REGRESSOR_LOSSES else C
+            make(**{name: value})._validate_params()
 
 
 def test_a_subclass_may_have_such_a_parameter():
@@ -89,7 +149,7 @@ def test_a_subclass_may_have_such_a_parameter():
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("name", ["eval_set", "validation_data", "sample_weights"])
+@pytest.mark.parametrize("name", ["eval_set", "validation_data", "sample_weights", "X_valid"])
 @pytest.mark.parametrize("make", [C, R])
 def test_arguments_of_other_libraries(make, name, method):
     X, y = problem("binary")
@@ -97,6 +157,77 @@ def test_arguments_of_other_libraries(make, name, method):
         getattr(make(), method)(X, y, **{name: y})
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
         getattr(make(), method)(X, y, nonsense=y)
+
+
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        ({"X_val": np.ones((5, 99))}, "X has 99 features"),
+        ({"X_val": np.full((5, 9), np.nan)}, "X contains NaN"),
+        ({"X_val": np.ones(2)}, "Expected 2D array"),
+        ({"y_val": np.full(5, np.nan)}, "y contains NaN"),
+        ({"y_val": np.ones(4)}, "inconsistent numbers of samples"),
+        ({"sample_weight_val": np.ones(3)}, "sample_weight.shape == (3,)"),
+        ({"sample_weight_val": np.zeros(5)}, "at least one non-zero number"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["binary", "squared"])
+def test_refusals_of_a_validation_set_name_it(kind, bad, words):
+    X, y = problem(kind)
+    given = {"X_val": X[:5], "y_val": y[:5], **bad}
+    with pytest.raises(ValueError, match=r"^In X_val, y_val or sample_weight_val: ") as raised:
+        ours(kind).fit(X, y, **given)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 1, 1: 2}, ["a"] * 60, [[1], [2, 3]]])
+def test_weights_that_are_no_numbers(weights):
+    X, y = problem("binary")
+    with pytest.raises((TypeError, ValueError)) as raised:
+        C(max_iter=2).fit(X, y, weights)
+    (note,) = raised.value.__notes__  # below scikit-learn's words
+    assert note.startswith("sample_weight must be a number, or an array")
+
+
+@pytest.mark.parametrize("label", [None, 3, b"b"])
+def test_labels_of_several_types(label):
+    X, _ = problem("binary")
+    y = np.array(["a", label] * len(X), dtype=object)[: len(X)]
+    with pytest.raises(TypeError) as raised:
+        C(max_iter=2).fit(X, y)
+    (note,) = raised.value.__notes__
+    assert "The labels in y must all be strings" in note and "y has ['" in note
+
+
+@pytest.mark.parametrize("layer", [-3, 2, "first", 1.0, None])
+def test_a_hidden_layer_that_does_not_exist(layer):
+    X, y = problem("binary")
+    model = C((3, 4), max_iter=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"layer must be an integer from -2 to 1.*got "):
+        model.hidden_layer(X, layer)
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "squared"])
+def test_a_validation_fraction_that_leaves_nothing(kind, fraction):
+    X, y = problem(kind)
+    model = ours(kind, early_stopping=True, validation_fraction=fraction)
+    with pytest.raises(ValueError, match="validation") as raised:
+        model.fit(X, y)
+    assert ". Adj" not in str(raised.value) or f"validation_fraction={fraction}" in str(
+        raised.value
+    )
+
+
+def test_a_scoring_that_is_not_used():
+    X, y = problem("binary")
+    with pytest.warns(UserWarning, match="scoring='f1' has no effect without a validation set"):
+        C(scoring="f1", max_iter=2).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        C(scoring="f1", max_iter=2, early_stopping=True).fit(X, y).partial_fit(X, y)
+        C(scoring="f1", max_iter=2).fit(X, y, X_val=X, y_val=y).partial_fit(X, y)
 
 
 @pytest.mark.parametrize("n_rows", [2, 61])
