@@ -113,6 +113,7 @@ class Predictor(BaseEstimator):
             fits = units[0] == held["n_features_in_"] and units[-1] == held["n_outputs_"]
             fits = fits and len(units) == len(coefs) + 1 == held["n_layers_"]
             dtype, out_activation = first.dtype, held["out_activation_"]
+            fits = fits and out_activation is not None
         except (AttributeError, TypeError, ValueError, LookupError):
             fits = False
         if fits:
@@ -156,7 +157,8 @@ class Predictor(BaseEstimator):
             vars(self).pop("feature_names_in_", None)
         others = getattr(self, "n_outputs_", None) not in (None, units[-1])
         self.n_layers_, self.n_outputs_ = len(units), units[-1]
-        if not hasattr(self, "out_activation_") or (others and self._out_activation_is_stale()):
+        missing = getattr(self, "out_activation_", None) is None
+        if missing or (others and self._out_activation_is_stale()):
             self.out_activation_ = self._implied_out_activation()
         self._check_loss()  # sets what predictions need of it
         architecture = _fitted_architecture(

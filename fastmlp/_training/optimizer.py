@@ -51,9 +51,9 @@ class OptimizerState:
 
     @classmethod
     def resumed(cls, state, settings, parameters):
-        """The `state` of earlier calls, or a new one if it is None, of another optimizer, or not of
-        the shapes of the starting weights `parameters`."""
-        if state is None or state.name != settings.solver:
+        """The `state` of earlier calls, or a new one if it is None, of another optimizer (or copied
+        from scikit-learn's MLP), or not of the shapes of the starting weights `parameters`."""
+        if not isinstance(state, cls) or state.name != settings.solver:
             return cls(settings)
         shapes, *others = (
             [[a.shape for a in arrays] for arrays in lists]
