@@ -35,8 +35,8 @@ def converted(lists):
     Parameters
     ----------
     lists : sequence of sequences of array-like
-        In the order of PARAMETERS, with numbers of any real type. A vector may also be a row, a
-        column or, as NumPy broadcasts them, a single number. The last matrix may be a vector if
+        In the order of PARAMETERS, with numbers of any real type. A vector may also be a row or,
+        as NumPy broadcasts it, a single number. The last matrix may be a vector if
         there is one output.
 
     Returns
@@ -71,14 +71,15 @@ def converted(lists):
 
 
 def _vector(array, coef):
-    """The array in the shape of the vector that belongs to a matrix; as it is if it has another
-    number of elements."""
-    shape = _vector_shape(coef)
-    if array.shape == shape or coef.ndim < 2:
+    """The array in the shape of the vector that belongs to a matrix; as it is if it does not
+    fit."""
+    if coef.ndim < 2:
         return array
-    if array.ndim == coef.ndim and 1 in array.shape[-2:] and array.size == np.prod(shape):
-        return array.reshape(shape)
-    return np.full(shape, array.item(), array.dtype) if array.size == 1 else array
+    shape = _vector_shape(coef)
+    if array.size == 1:
+        return np.full(shape, array.item(), array.dtype)
+    row = (*shape[:-1], 1, shape[-1])
+    return array.reshape(shape) if array.shape == row else array
 
 
 def _array(values, name):

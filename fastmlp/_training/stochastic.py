@@ -108,11 +108,13 @@ class _StochasticTraining:
             self._warn_of_max_iter()
 
     def _warn_of_schedule(self):
-        """Warn if partial_fit goes on where the schedule has ended."""
+        """Warn, once, if partial_fit goes on where the schedule has ended."""
         settings, n_epochs = self.task.settings, self.task.settings.max_iter
         if not (self.incremental and settings.schedule.has_end):
             return
-        if self.optimizer.epochs == n_epochs:  # tell it once
+        told = getattr(self.optimizer, "told", None)  # older pickles have none
+        if self.optimizer.epochs >= n_epochs != told:
+            self.optimizer.told = n_epochs
             factor = float(settings.schedule.factors(np.ones(1))[0])
             warnings.warn(
                 f"The schedule learning_rate={settings.learning_rate!r} ended after"

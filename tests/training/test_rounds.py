@@ -1,6 +1,7 @@
 """Training in several calls: what a warm start or a partial_fit takes over from the calls before
 it, and what it measures anew. The table is in docs/training.md."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -202,6 +203,25 @@ def test_a_stream_that_outlives_its_schedule_is_told_so():
         warnings.simplefilter("error")
         model.set_params(learning_rate="constant").partial_fit(X, y)
     assert (weights(model) != before).all()
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": "cosine"}, {"max_iter": 2}])
+def test_a_schedule_that_a_change_of_parameters_ends_is_told(change):
+    """More epochs were trained before than the schedule has."""
+    X, y = problem("squared")
+    params = {"learning_rate": "constant" if "learning_rate" in change else "cosine"}
+    model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, **params)
+    for _ in range(4):
+        model.partial_fit(X, y)
+    model.set_params(**change)
+    with pytest.warns(UserWarning, match=r"'cosine' ended after max_iter=. epochs.* rate, 0\. "):
+        model.partial_fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy.deepcopy(model).partial_fit(X, y)
+        before = weights(model)
+        model.set_params(max_iter=20).partial_fit(X, y)  # as the warning says
+    assert (weights(model) != before).any()
 
 
 @pytest.mark.parametrize("sizes", [(40, 2, 2, 40, 40), (2, 40, 40, 2, 2)])
