@@ -383,6 +383,9 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def _is_multilabel(self):
         """Whether each output is a label. Without a binarizer, because weights were put in by hand,
         this follows from the outputs: several logistic ones are labels, as in scikit-learn."""
+        out_activation = getattr(self, "out_activation_", None)
+        if out_activation == "softmax":
+            return False
         try:
             binarizer = self._label_binarizer
             if binarizer.y_type_ != "multilabel-indicator":
@@ -390,8 +393,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             classes = getattr(self, "classes_", binarizer.classes_)
             return np.array_equal(binarizer.classes_, classes)  # or they were set by hand
         except AttributeError:
-            several = self.n_outputs_ > 1
-            return several and getattr(self, "out_activation_", None) == "logistic"
+            return self.n_outputs_ > 1 and out_activation == "logistic"
 
     def _held_classes(self):
         """`classes_`, an array if it is a list of labels. Without it, the classes of the binarizer,

@@ -481,11 +481,11 @@ def test_another_number_of_outputs_in_a_fitted_estimator(first, second):
     assert model.out_activation_ == donor.out_activation_
 
 
-def test_labels_replaced_by_classes():
-    """As many classes as there were labels: the classes tell them apart."""
+@pytest.mark.parametrize("names", [np.array(["a", "b", "c"]), np.arange(3)])
+def test_labels_replaced_by_classes(names):
+    """As many classes as there were labels: the classes or the softmax tell them apart."""
     X, y = problem("multilabel", 90)
     _, classes = problem("multiclass", 90)
-    names = np.array(["a", "b", "c"])
     model = ours("multilabel", hidden_layer_sizes=(6,), max_iter=3).fit(X, y)
     donor = ours("multiclass", hidden_layer_sizes=(6,), max_iter=3).fit(X, names[classes])
     model.coefs_, model.intercepts_ = donor.coefs_, donor.intercepts_
