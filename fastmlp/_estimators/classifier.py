@@ -398,12 +398,11 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def _held_classes(self):
         """`classes_`, an array if it is a list of labels. Without it, the classes of the binarizer,
         which people set because scikit-learn's predict reads only these; or None."""
-        held = vars(self)
-        classes = held.get("classes_")
+        classes = vars(self).get("classes_")
         if type(classes) is np.ndarray:
             return classes
         if classes is None:
-            classes = getattr(held.get("_label_binarizer"), "classes_", None)
+            classes = getattr(vars(self).get("_label_binarizer"), "classes_", None)
         if classes is not None and np.asarray(classes).ndim == 1:
             self.classes_ = classes = np.asarray(classes)
         return classes

@@ -62,13 +62,11 @@ class OptimizerState:
     def resumed(cls, state, settings, parameters):
         """The `state` of earlier calls, or a new one if it is None, of another optimizer (or copied
         from scikit-learn's MLP), or not of the shapes of the starting weights `parameters`."""
-        if not isinstance(state, cls) or state.name != settings.solver:
-            return cls(settings)
-        shapes, *others = (
-            [[a.shape for a in arrays] for arrays in lists]
-            for lists in (parameters, *(state.slots or ()))
-        )
-        if any(own != shapes[: len(own)] for own in others):
+        if (
+            not isinstance(state, cls)
+            or state.name != settings.solver
+            or not state.fits(parameters)
+        ):
             return cls(settings)
         # The user may have set another rate: use it, and keep the momentum.
         if getattr(state, "setting", state.learning_rate_init) != settings.learning_rate_init:
@@ -79,6 +77,14 @@ class OptimizerState:
             state.base_rate = float(state.learning_rate)
         state.setting = settings.learning_rate_init  # older pickles have none
         return state
+
+    def fits(self, parameters):
+        """Whether the slots have the shapes of these weights."""
+        shapes, *others = (
+            [[a.shape for a in arrays] for arrays in lists]
+            for lists in (parameters, *(self.slots or ()))
+        )
+        return all(own == shapes[: len(own)] for own in others)
 
     def load_into(self, network, settings, parameters):
         """Copy the slots to a Network, in its type. If weights are averaged, and the starting

@@ -44,6 +44,10 @@ class _StochasticTraining:
         settings, record, network = task.settings, task.record, task.network
         n_samples = len(task.order)
         self.task, self.random_state, self.incremental = task, random_state, incremental
+        former = record.optimizer
+        if isinstance(former, OptimizerState) and not former.fits(task.parameters):
+            # the best loss is that of a network with other layers
+            record.best_loss, record.no_improvement_count = None, 0
         if incremental:
             self.optimizer = OptimizerState.resumed(record.optimizer, settings, task.parameters)
         else:

@@ -249,6 +249,26 @@ def test_data_that_have_moved_are_learned_without_a_validation_set():
     assert model.n_iter_ > 11 and model.score(X, 5 * y + 3) > 0.9
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_weights_of_other_shapes_have_no_best_loss_yet(solver, method):
+    """More outputs: the loss is greater, but not so much that the data must be others."""
+    X, y = problem("binary", 150)
+    _, other = problem("multiclass", 150)
+    params = {"hidden_layer_sizes": (9,), "learning_rate_init": 0.01, "random_state": 0}
+    params |= {"solver": solver, "warm_start": True, "max_iter": 10}
+    donor = MLPClassifier(**params | {"max_iter": 1}).fit(X, other)
+    model = MLPClassifier(**params).fit(X, y)
+    best = model.best_loss_
+    model.coefs_, model.intercepts_, model.classes_ = donor.coefs_, donor.intercepts_, [0, 1, 2]
+    getattr(model.set_params(max_iter=60), method)(X, other)
+    assert best < model.loss_curve_[10] < 3 * best
+    if method == "fit":
+        assert model.n_iter_ == 60
+    assert model._no_improvement_count == 0
+    assert model.best_loss_ == min(model.loss_curve_[10:])
+
+
 def test_a_scorer_that_fails_leaves_the_record_whole():
     X, y = problem("squared", 150)
     calls = []
