@@ -24,6 +24,7 @@ from .losses import (
     classifier_kernel,
     loss_settings,
 )
+from .prediction import DerivedBinarizer, binarizer_of
 
 
 def _plain_classes(y):
@@ -135,6 +136,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         "loss": [StrOptions(set(CLASSIFIER_LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
+    _label_binarizer = DerivedBinarizer()
 
     def __init__(
         self,
@@ -280,7 +282,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError(f"classes_ must be a list of labels, got {self.classes_!r:.100}.")
         if not fresh:
             self._label_binarizer = self._held_binarizer(y)
-        elif not hasattr(self, "_label_binarizer"):  # classes_ was set by hand
+        elif "_label_binarizer" not in vars(self):  # classes_ was set by hand
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else self.classes_)
         labels = _plain_classes(y)
@@ -301,9 +303,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """A LabelBinarizer for the outputs that the current weights have."""
         if type_of_target(y).startswith("multilabel"):
             return LabelBinarizer().fit(y)
-        binarizer = LabelBinarizer().fit(self.classes_)
-        binarizer.y_type_ = "binary" if self.n_outputs_ == 1 else "multiclass"
-        return binarizer
+        return binarizer_of(self.classes_, self.n_outputs_)
 
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the encoded targets and n_outputs. The targets are class numbers (int32) or, if y
@@ -387,12 +387,12 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         if out_activation == "softmax":
             return False
         try:
-            binarizer = self._label_binarizer
+            binarizer = vars(self)["_label_binarizer"]
             if binarizer.y_type_ != "multilabel-indicator":
                 return False
             classes = getattr(self, "classes_", binarizer.classes_)
             return np.array_equal(binarizer.classes_, classes)  # or they were set by hand
-        except AttributeError:
+        except (KeyError, AttributeError):
             return self.n_outputs_ > 1 and out_activation == "logistic"
 
     def _held_classes(self):

@@ -339,6 +339,21 @@ def test_classes_that_have_no_order_or_are_no_labels(classes):
         model.partial_fit(X, ["a", "b"] * 20)
 
 
+def test_the_binarizer_follows_from_the_outputs():
+    """scikit-learn's private attribute, which converters read, of an estimator never fitted."""
+    assert not hasattr(MLPClassifier(), "_label_binarizer")
+    assert not hasattr(MLPRegressor(), "_label_binarizer")
+    model = MLPClassifier()
+    for kind in ("labels", "multiclass", "two of a softmax", "binary", "labels"):
+        model.coefs_, model.intercepts_ = weights(kind)
+        model.out_activation_, model.classes_ = OUTPUTS[kind][2:]
+        binarizer = model._label_binarizer
+        assert [*binarizer.classes_] == OUTPUTS[kind][3]
+        y_types = {"labels": "multilabel-indicator", "binary": "binary"}
+        assert binarizer.y_type_ == y_types.get(kind, "multiclass")
+        assert "_label_binarizer" not in vars(model)
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "labels"])
 def test_classes_of_a_binarizer(kind):
     """scikit-learn's predict needs the binarizer only, so that is what people set."""
