@@ -140,6 +140,7 @@ def make_arrays(model, names):
 
 def as_scikit_learns_users_do(model, names):
     model.loss_curve_, model.validation_scores_ = [], []
+    model.validation_loss_curve_ = model.history_ = []
     model.best_loss_, model.best_validation_score_ = np.inf, -np.inf
     model._no_improvement_count = 0
 
