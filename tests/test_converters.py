@@ -85,6 +85,26 @@ def test_a_plain_mlp_is_converted_to_onnx(kind, activation):
         np.testing.assert_allclose(outputs[1], model.predict_proba(X), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "kind, fitted_before",
+    [
+        *(("binary", None), ("multiclass", None), ("multilabel", None), ("multilabel",) * 2),
+        *(("binary", "multiclass"), ("multiclass", "binary")),
+    ],
+)
+def test_weights_set_by_hand_are_converted_to_onnx(kind, fitted_before):
+    """Into an estimator that was never fitted, or was fitted to other outputs; once it has
+    predicted, what converters read is there."""
+    source, X = fitted(kind)
+    model = MLPClassifier() if fitted_before is None else fitted(fitted_before)[0]
+    model.coefs_, model.intercepts_ = source.coefs_, source.intercepts_
+    model.classes_, model.out_activation_ = source.classes_, source.out_activation_
+    np.testing.assert_array_equal(model.predict(X), source.predict(X))
+    labels, probabilities = converted(model, X)
+    np.testing.assert_array_equal(labels, source.predict(X))
+    np.testing.assert_allclose(probabilities, source.predict_proba(X), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", [*NOT_PLAIN, *OTHER_ACTIVATIONS])
 def test_other_networks_are_not_misread_by_onnx(name):
     model, X = fitted(kind_of(name), **(NOT_PLAIN | OTHER_ACTIVATIONS)[name])

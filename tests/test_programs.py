@@ -81,19 +81,37 @@ def test_early_stopping_by_hand():
     same(program)
 
 
-def test_a_learning_rate_that_is_changed_by_hand():
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+def test_a_learning_rate_that_is_changed_by_hand(learning_rate, solver):
+    """In the optimizer, where scikit-learn reads it: Adam one name, SGD another."""
     X, y = problem("squared", 120)
 
     def program(module):
-        model = module.MLPRegressor(hidden_layer_sizes=(8,), random_state=0, solver="adam")
+        model = module.MLPRegressor(hidden_layer_sizes=(8,), random_state=0, solver=solver)
+        model.set_params(learning_rate_init=0.01, learning_rate=learning_rate)
         losses = []
         for epoch in range(20):
-            if module is fastmlp:
-                model.learning_rate_init = 0.01 * 0.9**epoch
-            elif epoch:  # scikit-learn reads the rate from the optimizer
+            losses.append(model.partial_fit(X, y).loss_)
+            model._optimizer.learning_rate_init = 0.01 * 0.9**epoch
+            if epoch % 3 == 0:
+                model._optimizer.learning_rate = 0.02 * 0.9**epoch
+        return losses
+
+    same(program)
+
+
+def test_a_learning_rate_that_is_changed_by_the_parameter():
+    """Which scikit-learn does not read again."""
+    X, y = problem("squared", 120)
+
+    def program(module):
+        model = module.MLPRegressor(hidden_layer_sizes=(8,), random_state=0)
+        losses = []
+        for epoch in range(20):
+            model.learning_rate_init = 0.01 * 0.9**epoch
+            if module is not fastmlp and epoch:
                 model._optimizer.learning_rate_init = 0.01 * 0.9**epoch
-            else:
-                model.learning_rate_init = 0.01
             losses.append(model.partial_fit(X, y).loss_)
         return losses
 

@@ -461,9 +461,9 @@ class _BaseMLP(ParameterChecks, Predictor):
             network = copy.copy(self)
             network.n_estimators = 1
             network._set_parameters(own)
-            for attribute in vars(network).keys() & {*_RECORD.values()}:  # of the whole ensemble
+            of_all = {*_RECORD.values()} - {"n_iter_", "t_"}  # of the whole ensemble
+            for attribute in vars(network).keys() & of_all:
                 del vars(network)[attribute]
-            network.n_iter_, network.t_ = self.n_iter_, self.t_
             networks.append(network)
         return networks
 

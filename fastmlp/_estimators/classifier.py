@@ -24,6 +24,7 @@ from .losses import (
     classifier_kernel,
     loss_settings,
 )
+from .prediction import DerivedBinarizer, binarizer_of
 
 
 def _plain_classes(y):
@@ -80,8 +81,9 @@ def _gives_decisions(estimator):
 def _has_probabilities(estimator):
     if _gives_decisions(estimator):
         raise AttributeError(
-            "probability estimates are not available for loss='hinge', whose outputs are decision"
-            " values; use decision_function, or train with loss='log_loss'."
+            "probability estimates are not available for loss='hinge', or with an out_activation_"
+            " other than 'logistic' and 'softmax', because the outputs are decision values; use"
+            " decision_function, or train with loss='log_loss'."
         )
     return True
 
@@ -141,6 +143,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         "loss": [StrOptions(set(CLASSIFIER_LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
+    _label_binarizer = DerivedBinarizer()
 
     def __init__(
         self,
@@ -272,18 +275,21 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     def _check_classes(self, y, incremental, classes):
         """Set the classes, or check that those of y are among them, by scikit-learn's rules."""
+        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        if not fresh or incremental:
+            self._held_classes()
         if incremental and _check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         if not hasattr(self, "classes_") or (fresh and not incremental):
             self._label_binarizer = _fitted_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
             return
-        self.classes_ = np.asarray(self.classes_)
+        if np.ndim(self.classes_) != 1:
+            raise ValueError(f"classes_ must be a list of labels, got {self.classes_!r:.100}.")
         if not fresh:
             self._label_binarizer = self._held_binarizer(y)
-        elif not hasattr(self, "_label_binarizer"):  # classes_ was set by hand
+        elif "_label_binarizer" not in vars(self):  # classes_ was set by hand
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else self.classes_)
         labels = _plain_classes(y)
@@ -304,9 +310,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         """A LabelBinarizer for the outputs that the current weights have."""
         if type_of_target(y).startswith("multilabel"):
             return LabelBinarizer().fit(y)
-        binarizer = LabelBinarizer().fit(self.classes_)
-        binarizer.y_type_ = "binary" if self.n_outputs_ == 1 else "multiclass"
-        return binarizer
+        return binarizer_of(self.classes_, self.n_outputs_)
 
     def _encode_y(self, y, dtype, incremental, classes):
         """Return the encoded targets and n_outputs. The targets are class numbers (int32) or, if y
@@ -386,29 +390,40 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def _is_multilabel(self):
         """Whether each output is a label. Without a binarizer, because weights were put in by hand,
         this follows from the outputs: several logistic ones are labels, as in scikit-learn."""
+        out_activation = getattr(self, "out_activation_", None)
+        if out_activation == "softmax":
+            return False
         try:
-            binarizer = self._label_binarizer
+            binarizer = vars(self)["_label_binarizer"]
             if binarizer.y_type_ != "multilabel-indicator":
                 return False
-            return np.array_equal(binarizer.classes_, self.classes_)  # or they were set by hand
-        except AttributeError:
-            several = self.n_outputs_ > 1
-            return several and getattr(self, "out_activation_", None) == "logistic"
+            classes = getattr(self, "classes_", binarizer.classes_)
+            return np.array_equal(binarizer.classes_, classes)  # or they were set by hand
+        except (KeyError, AttributeError):
+            return self.n_outputs_ > 1 and out_activation == "logistic"
+
+    def _held_classes(self):
+        """`classes_`, an array if it is a list of labels. Without it, the classes of the binarizer,
+        which people set because scikit-learn's predict reads only these; or None."""
+        classes = vars(self).get("classes_")
+        if type(classes) is np.ndarray:
+            return classes
+        if classes is None:
+            classes = getattr(vars(self).get("_label_binarizer"), "classes_", None)
+        if classes is not None and np.asarray(classes).ndim == 1:
+            self.classes_ = classes = np.asarray(classes)
+        return classes
 
     def _classes_of(self, output):
         """The labels of the classes that these outputs tell apart."""
-        n_outputs, classes = output.shape[1], None
-        try:
-            classes = self.classes_
-            if (n_classes := len(classes)) == n_outputs or n_classes == 1 + n_outputs == 2:
-                if type(classes) is not np.ndarray:
-                    self.classes_ = classes = np.asarray(classes)
-                return classes
-        except (AttributeError, TypeError):
-            pass
+        n_outputs, classes = output.shape[1], self._held_classes()
+        n_classes = len(classes) if getattr(classes, "ndim", 0) == 1 else 0
+        if n_classes == n_outputs or n_classes == 1 + n_outputs == 2:
+            return classes
         raise ValueError(
-            f"classes_ must have the labels of {max(2, n_outputs)} classes, because coefs_ has"
-            f" {n_outputs} output{'s' if n_outputs > 1 else ''}; got {classes!r}."
+            f"classes_ must have the labels of {max(2, n_outputs)} classes, in a list or a"
+            f" one-dimensional array, because coefs_ has {n_outputs}"
+            f" output{'s' if n_outputs > 1 else ''}; got {classes!r:.100}."
         )
 
     def _validation_score(self, y, output, sample_weight):

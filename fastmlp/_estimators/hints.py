@@ -146,14 +146,26 @@ HOOKS = {
 }
 
 
-def warn_of_hooks(cls):
-    """Warn of methods of a new class that would be called in a subclass of scikit-learn's MLP."""
-    for name in HOOKS.keys() & vars(cls).keys():
-        warnings.warn(
-            f"{cls.__name__}.{name} overrides a private method of scikit-learn's MLP, which fastmlp"
-            f" does not call. Use {HOOKS[name]} instead.",
-            stacklevel=3,
-        )
+def warn_of_hooks(cls, owner):
+    """Warn of methods of a new class that would be called in a subclass of scikit-learn's MLP.
+
+    Parameters
+    ----------
+    cls : type
+        A new subclass of `owner`. Its mixins are judged with it, scikit-learn's classes and what it
+        inherits through `owner` are not.
+    owner : type
+    """
+    known = {c for base in cls.__bases__ if issubclass(base, owner) for c in base.__mro__}
+    for part in cls.__mro__:
+        if part in known or part.__module__.startswith("sklearn."):
+            continue
+        for name in sorted(HOOKS.keys() & vars(part).keys()):
+            warnings.warn(
+                f"{part.__name__}.{name} overrides a private method of scikit-learn's MLP, which"
+                f" fastmlp does not call. Use {HOOKS[name]} instead.",
+                stacklevel=3,
+            )
 
 
 def _plain(name):

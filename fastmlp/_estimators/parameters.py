@@ -20,7 +20,7 @@ class ParameterChecks(BaseEstimator):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        warn_of_hooks(cls)
+        warn_of_hooks(cls, ParameterChecks)
 
     @classmethod
     @functools.cache

@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import ACTIVATIONS, Dataset, Parameters, layer_units, predict
@@ -46,6 +47,34 @@ def float_sparse(X):
     if issparse(X) and X.dtype not in (np.float64, np.float32):
         return X.astype(np.float64)
     return X
+
+
+def binarizer_of(classes, n_outputs):
+    """A LabelBinarizer for this number of outputs, which tell the classes apart."""
+    binarizer = LabelBinarizer().fit(classes)
+    binarizer.y_type_ = "binary" if n_outputs == 1 else "multiclass"
+    return binarizer
+
+
+class DerivedBinarizer:
+    """The `_label_binarizer` of a classifier that was never fitted: converters read it.
+
+    It is made from `classes_` and the outputs whenever it is read, so it cannot become stale. A fit
+    stores another one in the estimator, which hides it.
+    """
+
+    def __get__(self, estimator, owner):
+        if estimator is None:
+            return self
+        held = vars(estimator)
+        if "coefs_" not in held or held.get("classes_") is None:
+            raise AttributeError(f"{owner.__name__!r} object has no attribute '_label_binarizer'")
+        estimator._fitted()  # sets the number of outputs if that is missing
+        if not estimator._is_multilabel():
+            return binarizer_of(estimator.classes_, estimator.n_outputs_)
+        binarizer = LabelBinarizer().fit(np.eye(estimator.n_outputs_, dtype=int))
+        binarizer.classes_ = np.asarray(estimator.classes_)
+        return binarizer
 
 
 class Predictor(BaseEstimator):
@@ -113,6 +142,7 @@ class Predictor(BaseEstimator):
             fits = units[0] == held["n_features_in_"] and units[-1] == held["n_outputs_"]
             fits = fits and len(units) == len(coefs) + 1 == held["n_layers_"]
             dtype, out_activation = first.dtype, held["out_activation_"]
+            fits = fits and out_activation is not None
         except (AttributeError, TypeError, ValueError, LookupError):
             fits = False
         if fits:
@@ -156,7 +186,8 @@ class Predictor(BaseEstimator):
             vars(self).pop("feature_names_in_", None)
         others = getattr(self, "n_outputs_", None) not in (None, units[-1])
         self.n_layers_, self.n_outputs_ = len(units), units[-1]
-        if not hasattr(self, "out_activation_") or (others and self._out_activation_is_stale()):
+        missing = getattr(self, "out_activation_", None) is None
+        if missing or (others and self._out_activation_is_stale()):
             self.out_activation_ = self._implied_out_activation()
         self._check_loss()  # sets what predictions need of it
         architecture = _fitted_architecture(

@@ -4,21 +4,29 @@ import numpy as np
 
 from .architecture import PARAMETERS
 
+TRANSPOSED = " If the weights are PyTorch's, which are (fan_out, fan_in), transpose each of them."
+
 
 def is_uniform(lists):
     """Whether nothing is to be converted: lists or tuples of ndarrays of one type, float32 or
-    float64, with vectors of one axis less than matrices."""
-    first = lists[0][0] if isinstance(lists[0], (list, tuple)) and lists[0] else None
+    float64, with matrices of two axes (in an ensemble three) and a vector for each."""
+    coefs = lists[0]
+    first = coefs[0] if isinstance(coefs, (list, tuple)) and coefs else None
     if type(first) is not np.ndarray or first.dtype not in (np.float32, np.float64):
         return False
     return all(
         isinstance(own, (list, tuple))
+        and all(type(a) is np.ndarray and a.dtype == first.dtype for a in own)
         and all(
-            type(a) is np.ndarray and a.dtype == first.dtype and a.ndim == first.ndim - (number > 0)
-            for a in own
+            coef.ndim in (2, 3) and (own is coefs or a.shape == _vector_shape(coef))
+            for a, coef in zip(own, coefs, strict=False)
         )
-        for number, own in enumerate(lists)
+        for own in lists
     )
+
+
+def _vector_shape(coef):
+    return (*coef.shape[:-2], coef.shape[-1])
 
 
 def converted(lists):
@@ -27,13 +35,14 @@ def converted(lists):
     Parameters
     ----------
     lists : sequence of sequences of array-like
-        In the order of PARAMETERS, with numbers of any real type. A vector may be a row of shape
-        (1, fan_out).
+        In the order of PARAMETERS, with numbers of any real type. A vector may also be a row or,
+        as NumPy broadcasts it, a single number. The last matrix may be a vector if
+        there is one output.
 
     Returns
     -------
     tuple of lists of ndarray
-        All float32, if all were float16 or float32; otherwise float64. Arrays that fit are not
+        All float32, if all were float32 or smaller; otherwise float64. Arrays that fit are not
         copied.
 
     Raises
@@ -43,24 +52,43 @@ def converted(lists):
     """
     arrays = []
     for name, own in zip(PARAMETERS, lists, strict=False):
-        if not isinstance(own, (list, tuple, np.ndarray)):
-            raise ValueError(f"{name} must be a list of arrays, got {own!r:.100}.")
+        try:
+            own = [own[i] for i in range(len(own))]
+        except (TypeError, LookupError):
+            raise ValueError(f"{name} must be a list of arrays, got {own!r:.100}.") from None
         arrays.append([_array(a, f"{name}[{i}]") for i, a in enumerate(own)])
+    coefs, *vectors = arrays
+    if coefs and coefs[-1].ndim == 1:
+        coefs[-1] = coefs[-1][:, np.newaxis]
+    for own in vectors:
+        own[:] = [
+            *(_vector(a, coef) for a, coef in zip(own, coefs, strict=False)),
+            *own[len(coefs) :],
+        ]
     narrow = all(a.dtype in (np.float16, np.float32) for own in arrays for a in own)
     dtype = np.float32 if narrow else np.float64
-    vector_ndim = max((a.ndim for a in arrays[0]), default=2) - 1
-    for own in arrays[1:]:
-        for i, a in enumerate(own):
-            if a.ndim == vector_ndim + 1 > 1 and a.shape[-2] == 1:
-                own[i] = a.reshape(*a.shape[:-2], a.shape[-1])
     return tuple([a.astype(dtype, copy=False) for a in own] for own in arrays)
+
+
+def _vector(array, coef):
+    """The array in the shape of the vector that belongs to a matrix; as it is if it does not
+    fit."""
+    if coef.ndim < 2:
+        return array
+    shape = _vector_shape(coef)
+    if array.size == 1:
+        return np.full(shape, array.item(), array.dtype)
+    row = (*shape[:-1], 1, shape[-1])
+    return array.reshape(shape) if array.shape == row else array
 
 
 def _array(values, name):
     try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O":
+        array = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+        if array.dtype.kind == "O" and None not in array.ravel().tolist():
             array = array.astype(np.float64)
+        elif array.dtype.kind == "V":  # bfloat16 and other types of ml_dtypes
+            array = array.astype(np.float32)
     except (TypeError, ValueError):
         array = np.empty(0, dtype="O")
     if array.dtype.kind not in "biuf":
@@ -96,7 +124,7 @@ def layer_widths(lists):
         if coef.ndim not in (2, 3) or coef.shape[:-1] != (*leading, fan_in) or 0 in coef.shape:
             raise ValueError(
                 f"coefs_[{i}] must have the shape {(*leading, fan_in, 'fan_out')}, got"
-                f" {coef.shape}."
+                f" {coef.shape}." + (TRANSPOSED if coef.shape[-1:] == (fan_in,) else "")
             )
     for name, own in zip(PARAMETERS[1:], lists[1:], strict=False):
         for i, vector in enumerate(own):

@@ -21,7 +21,7 @@ class History:
     """
 
     def __init__(self, measures, validation=None, monitor=None):
-        self.measures = {} if measures is None else measures
+        self.measures = measures if isinstance(measures, dict) else {}  # [] clears it, too
         self.validation, self.monitor = validation, monitor
         self.last = perf_counter()
         self.measures.setdefault("loss", [])

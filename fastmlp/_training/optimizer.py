@@ -13,8 +13,11 @@ class OptimizerState:
     Attributes
     ----------
     name : str
+    setting : float
+        The value of the parameter `learning_rate_init`.
     learning_rate_init : float
-        The setting that `learning_rate` was derived from.
+        The rate that `learning_rate` is derived from: the setting, or what a user has put in its
+        place, as is done with scikit-learn's optimizers.
     base_rate : float
         What a schedule multiplies: `learning_rate_init`, or with SGD what scikit-learn's schedules
         have made of it.
@@ -34,6 +37,8 @@ class OptimizerState:
     slots : list or None
         State of the optimizer (velocities, moments): for each slot, a tuple of lists of arrays
         shaped like the network's parameters. None stands for zeros.
+    told : int or None
+        The `max_iter` at which a schedule ended, once the user has been told.
     scheduled : bool
         Whether SGD's velocities are sums of gradients, as in PyTorch, or of moves, as in
         scikit-learn.
@@ -43,29 +48,43 @@ class OptimizerState:
 
     def __init__(self, settings):
         self.name = settings.solver
-        self.learning_rate_init = settings.learning_rate_init
-        self.base_rate = self.learning_rate = float(settings.learning_rate_init)
+        self._set_rate(settings)
         self.t = self.n_steps = self.epochs = self.n_averaged = self.offset = 0
         self.slots = self.averages = self.last = None
         self.scheduled = settings.schedule.is_active
+        self.told = None
+
+    def _set_rate(self, settings):
+        self.setting = self.learning_rate_init = settings.learning_rate_init
+        self.base_rate = self.learning_rate = float(settings.learning_rate_init)
 
     @classmethod
     def resumed(cls, state, settings, parameters):
-        """The `state` of earlier calls, or a new one if it is None, of another optimizer, or not of
-        the shapes of the starting weights `parameters`."""
-        if state is None or state.name != settings.solver:
+        """The `state` of earlier calls, or a new one if it is None, of another optimizer (or copied
+        from scikit-learn's MLP), or not of the shapes of the starting weights `parameters`."""
+        if (
+            not isinstance(state, cls)
+            or state.name != settings.solver
+            or not state.fits(parameters)
+        ):
             return cls(settings)
+        # The user may have set another rate: use it, and keep the momentum.
+        if getattr(state, "setting", state.learning_rate_init) != settings.learning_rate_init:
+            state._set_rate(settings)
+        elif state.name != "sgd":
+            state.base_rate = float(state.learning_rate_init)
+        elif not state.scheduled:
+            state.base_rate = float(state.learning_rate)
+        state.setting = settings.learning_rate_init  # older pickles have none
+        return state
+
+    def fits(self, parameters):
+        """Whether the slots have the shapes of these weights."""
         shapes, *others = (
             [[a.shape for a in arrays] for arrays in lists]
-            for lists in (parameters, *(state.slots or ()))
+            for lists in (parameters, *(self.slots or ()))
         )
-        if any(own != shapes[: len(own)] for own in others):
-            return cls(settings)
-        if state.learning_rate_init != settings.learning_rate_init:
-            # The user has set another rate: use it, and keep the momentum.
-            state.learning_rate_init = settings.learning_rate_init
-            state.base_rate = state.learning_rate = float(settings.learning_rate_init)
-        return state
+        return all(own == shapes[: len(own)] for own in others)
 
     def load_into(self, network, settings, parameters):
         """Copy the slots to a Network, in its type. If weights are averaged, and the starting
@@ -143,7 +162,7 @@ class OptimizerState:
     def end_epoch(self, settings, n_samples_seen):
         """Set the learning rate from the samples (SGD) or the steps (Adam) seen so far."""
         if self.name == "sgd" and settings.learning_rate == "invscaling":
-            initial = float(settings.learning_rate_init)
+            initial = float(self.learning_rate_init)
             self.base_rate = initial / (n_samples_seen + 1) ** settings.power_t
         self.learning_rate = self.base_rate
         if settings.schedule.is_active and self.t:

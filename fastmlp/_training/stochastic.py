@@ -44,6 +44,10 @@ class _StochasticTraining:
         settings, record, network = task.settings, task.record, task.network
         n_samples = len(task.order)
         self.task, self.random_state, self.incremental = task, random_state, incremental
+        former = record.optimizer
+        if isinstance(former, OptimizerState) and not former.fits(task.parameters):
+            # the best loss is that of a network with other layers
+            record.best_loss, record.no_improvement_count = None, 0
         if incremental:
             self.optimizer = OptimizerState.resumed(record.optimizer, settings, task.parameters)
         else:
@@ -110,11 +114,13 @@ class _StochasticTraining:
             self._warn_of_max_iter()
 
     def _warn_of_schedule(self):
-        """Warn if partial_fit goes on where the schedule has ended."""
+        """Warn, once, if partial_fit goes on where the schedule has ended."""
         settings, n_epochs = self.task.settings, self.task.settings.max_iter
         if not (self.incremental and settings.schedule.has_end):
             return
-        if self.optimizer.epochs == n_epochs:  # tell it once
+        told = getattr(self.optimizer, "told", None)  # older pickles have none
+        if self.optimizer.epochs >= n_epochs != told:
+            self.optimizer.told = n_epochs
             factor = float(settings.schedule.factors(np.ones(1))[0])
             warnings.warn(
                 f"The schedule learning_rate={settings.learning_rate!r} ended after"

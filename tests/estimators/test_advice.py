@@ -392,6 +392,22 @@ def test_frozen_layers_that_init_does_not_have():
 # ------------------------------------------------------------------------------ subclasses
 
 
+def test_hooks_of_a_mixin_are_told_once():
+    """Wherever the mixin stands; not those that scikit-learn itself defines."""
+
+    class Mixin:
+        def _backprop(self, *args):
+            return None
+
+    for bases in ((Mixin, MLPClassifier), (MLPClassifier, Mixin)):
+        with pytest.warns(UserWarning, match="Mixin._backprop overrides a private method"):
+            Mine = type("Mine", bases, {})
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            type("Deeper", (Mine,), {})
+            type("Both", (MLPClassifier, sklearn.neural_network.MLPClassifier), {})
+
+
 @pytest.mark.parametrize("name", ["_init_coef", "_backprop", "_fit_stochastic", "_fit", "_predict"])
 def test_a_subclass_that_overrides_what_is_not_called_is_told(name):
     with pytest.warns(UserWarning, match=f"Mine.{name} overrides a private method of scikit-learn"):

@@ -5,10 +5,13 @@ import copy
 import itertools
 import pickle
 import warnings
+from collections import deque
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.neural_network
+from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import LabelBinarizer
 
 import fastmlp
@@ -146,6 +149,11 @@ def rows(arrays):
     return [a.reshape(1, -1) if a.ndim == 1 else a for a in arrays]
 
 
+def bfloat16(arrays):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    return [a.astype(ml_dtypes.bfloat16) for a in arrays]
+
+
 FORMS = {
     "float16": lambda arrays: [a.astype(np.float16) for a in arrays],
     "float32": lambda arrays: [a.astype(np.float32) for a in arrays],
@@ -161,8 +169,16 @@ FORMS = {
     "objects": lambda arrays: [a.astype(object) for a in arrays],
     "Fortran": lambda arrays: [np.asfortranarray(a) for a in arrays],
     "strided": lambda arrays: [np.repeat(a, 2, axis=0)[::2] for a in arrays],
+    "bfloat16": bfloat16,
+    "a deque": deque,
+    "a dict": lambda arrays: dict(enumerate(arrays)),
+    "sparse": lambda arrays: [scipy.sparse.coo_array(a) for a in arrays],
     "masked": lambda arrays: [np.ma.array(a) for a in arrays],
 }
+
+
+# forms in which the numbers are the same
+KEPT = ("lists", "rows", "an object array", "objects", "a deque", "a dict", "sparse")
 
 
 @pytest.mark.parametrize("fitted", [False, True])
@@ -183,7 +199,7 @@ def test_arrays_of_any_form(form, which, fitted):
             model.coefs_, model.intercepts_ = held
         for name in ("coefs_", "intercepts_") if which == "both" else [which]:
             arrays = FORMS[form](getattr(model, name))
-            if plain and form in ("lists", "rows", "an object array", "objects"):
+            if plain and form in KEPT:
                 arrays = getattr(model, name)
             elif plain:
                 arrays = [np.array(a, dtype=np.float64) for a in arrays]
@@ -192,7 +208,7 @@ def test_arrays_of_any_form(form, which, fitted):
     given, plain = models
     held = given.coefs_
     # the same numbers, but computed in float32
-    single = form in ("float16", "float32") and which == "both"
+    single = form in ("float16", "float32", "bfloat16") and which == "both"
     tolerance = {"rtol": 1e-3, "atol": 1e-5} if single else {"rtol": 1e-9}
     np.testing.assert_allclose(given.predict_proba(X), plain.predict_proba(X), **tolerance)
     np.testing.assert_allclose(given.predict_proba(X[:1]), plain.predict_proba(X[:1]), **tolerance)
@@ -206,6 +222,65 @@ def test_arrays_of_any_form(form, which, fitted):
         model.fit(X, y)
     np.testing.assert_allclose(given.predict_proba(X), plain.predict_proba(X), **tolerance)
     assert {a.dtype for a in given.coefs_} <= {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("bias", [0, 0.5, np.float32(-1), np.array(2.0), [1], [[1.0]]])
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("kind", ["multiclass", "one", "binary"])
+def test_one_intercept_for_a_whole_layer(kind, layer, bias):
+    """A number is that of each unit, as in scikit-learn, where it is broadcast."""
+    X, _ = problem("squared", 40)
+    found, expected = filled(kind), filled(kind)
+    found.intercepts_[layer] = bias
+    expected.intercepts_[layer] = np.full_like(expected.intercepts_[layer], np.ravel(bias)[0])
+    for method in ("predict", "hidden_layer"):
+        np.testing.assert_array_equal(getattr(found, method)(X), getattr(expected, method)(X))
+    y = expected.predict(X)
+    found.hidden_layer_sizes = expected.hidden_layer_sizes = (6, 4)
+    found.random_state = expected.random_state = 0
+    np.testing.assert_array_equal(
+        found.partial_fit(X, y).coefs_[0], expected.partial_fit(X, y).coefs_[0]
+    )
+
+
+@pytest.mark.parametrize("form", [np.ravel, lambda a: a.ravel().tolist(), lambda a: a])
+def test_a_linear_model_as_a_network(form):
+    """One output may have a vector of coefficients and a number as its intercept."""
+    X, y = problem("squared", 80)
+    linear = LinearRegression().fit(X, y)
+    model = MLPRegressor(hidden_layer_sizes=())
+    model.coefs_, model.intercepts_ = [form(linear.coef_[:, np.newaxis])], [linear.intercept_]
+    np.testing.assert_allclose(model.predict(X), linear.predict(X))
+    assert model.partial_fit(X, y).coefs_[0].shape == (N_FEATURES, 1)
+
+
+@pytest.mark.parametrize("form", ["fewer", "more", "two rows", "a column"])
+def test_intercepts_of_another_length_are_refused(form):
+    X, _ = problem("squared", 40)
+    model = filled("multiclass")
+    shape = {"fewer": 3, "more": 5, "two rows": (2, 2), "a column": (4, 1)}[form]
+    model.intercepts_[1] = np.ones(shape)
+    with pytest.raises(ValueError, match=r"intercepts_\[1\] must have the shape \(4,\), got"):
+        model.predict(X)
+
+
+def test_missing_numbers_are_refused():
+    """None would become NaN."""
+    X, _ = problem("squared", 40)
+    for name in ("coefs_", "intercepts_"):
+        for broken in (None, [None] * 4, np.array([[None] * 4] * 6)):
+            model = filled("multiclass")
+            getattr(model, name)[1] = broken
+            with pytest.raises(ValueError, match=name + r"\[1\] must be an array of real numbers"):
+                model.predict(X)
+
+
+def test_weights_of_pytorch_are_to_be_transposed():
+    X, _ = problem("squared", 40)
+    model = filled("multiclass")
+    model.coefs_ = [model.coefs_[0], *(coef.T for coef in model.coefs_[1:])]
+    with pytest.raises(ValueError, match=r"PyTorch's, which are \(fan_out, fan_in\), transpose"):
+        model.predict(X)
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (8, 5), (9, 9, 9)])
@@ -250,6 +325,83 @@ def test_classes_that_do_not_fit_the_outputs(classes):
         model.predict(X)
 
 
+@pytest.mark.parametrize(
+    "classes", [{"a", "b", "c"}, {0: "a", 1: "b", 2: "c"}, "abc", [("a", 1), ("b", 2), ("c", 3)]]
+)
+def test_classes_that_have_no_order_or_are_no_labels(classes):
+    """Not taken for three classes, although their length is 3."""
+    X, _ = problem("squared", 40)
+    model = filled("multiclass", hidden_layer_sizes=(6, 4))
+    model.classes_ = classes
+    with pytest.raises(ValueError, match="classes_ must have the labels of 3 classes, in a list"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="classes_ must be a list of labels"):
+        model.partial_fit(X, ["a", "b"] * 20)
+
+
+def test_the_binarizer_follows_from_the_outputs():
+    """scikit-learn's private attribute, which converters read, of an estimator never fitted."""
+    assert not hasattr(MLPClassifier(), "_label_binarizer")
+    assert not hasattr(MLPRegressor(), "_label_binarizer")
+    model = MLPClassifier()
+    for kind in ("labels", "multiclass", "two of a softmax", "binary", "labels"):
+        model.coefs_, model.intercepts_ = weights(kind)
+        model.out_activation_, model.classes_ = OUTPUTS[kind][2:]
+        binarizer = model._label_binarizer
+        assert [*binarizer.classes_] == OUTPUTS[kind][3]
+        y_types = {"labels": "multilabel-indicator", "binary": "binary"}
+        assert binarizer.y_type_ == y_types.get(kind, "multiclass")
+        assert "_label_binarizer" not in vars(model)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "labels"])
+def test_classes_of_a_binarizer(kind):
+    """scikit-learn's predict needs the binarizer only, so that is what people set."""
+    X, _ = problem("squared", 40)
+    classes = OUTPUTS[kind][3]
+    fitted_to = np.eye(3, dtype=int) if kind == "labels" else classes
+    models = []
+    for module in (sklearn.neural_network, fastmlp):
+        model = module.MLPClassifier((6, 4), random_state=0)
+        model.coefs_, model.intercepts_ = weights(kind)
+        model.n_layers_, model.n_outputs_, model.out_activation_ = 4, *OUTPUTS[kind][1:3]
+        model._label_binarizer = LabelBinarizer().fit(fitted_to)
+        models.append(model)
+    theirs, ours = models
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
+    if kind == "labels":
+        del ours.out_activation_
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    else:
+        assert [*ours.classes_] == classes
+    ours.partial_fit(X, theirs.predict(X))
+
+
+# the other two do not follow from the outputs
+@pytest.mark.parametrize("kind", sorted(OUTPUTS.keys() - {"positive", "labels"}))
+def test_an_output_activation_of_none_is_derived(kind):
+    X, _ = problem("squared", 40)
+    model = filled(kind)
+    model.predict(X)
+    expected = model.predict(X)
+    model.out_activation_ = None
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def test_an_ensemble_of_weights_set_by_hand():
+    X, y = problem("squared", 40)
+    trained = MLPRegressor(hidden_layer_sizes=(6,), n_estimators=3, max_iter=3).fit(X, y)
+    model = MLPRegressor(hidden_layer_sizes=(6,), n_estimators=3)
+    model.coefs_ = [coef.tolist() for coef in trained.coefs_]
+    model.biases_ = [bias[:, np.newaxis] for bias in trained.biases_]
+    np.testing.assert_array_equal(model.predict(X), trained.predict(X))
+    np.testing.assert_array_equal(model.hidden_layer(X), trained.hidden_layer(X))
+    assert len(model.estimators_) == 3
+    model.biases_ = [0, 0]
+    assert np.isfinite(model.partial_fit(X, y).predict(X)).all()
+
+
 # ------------------------------------------------------------------------------ beside scikit-learn
 
 
@@ -264,6 +416,25 @@ def test_weights_from_scikit_learn_with_what_its_users_set():
         model.classes_, model._label_binarizer = np.arange(3), LabelBinarizer().fit(range(3))
         np.testing.assert_array_equal(model.predict(X), trained.predict(X))
         np.testing.assert_allclose(model.predict_proba(X), trained.predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_all_attributes_of_scikit_learns_estimator(solver, method):
+    """Its optimizer's state is not taken over, so only the moments are new."""
+    X, y = problem("multiclass", 80)
+    params = {"solver": solver, "max_iter": 5, "random_state": 0, "warm_start": True}
+    theirs = sklearn.neural_network.MLPClassifier((6,), **params).fit(X, y)
+    model = MLPClassifier()
+    vars(model).update(copy.deepcopy(vars(theirs)))
+    np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), rtol=1e-9)
+    for _ in range(3):
+        getattr(model, method)(X, y)
+        getattr(theirs, method)(X, y)
+    tolerance = 1e-9 if method == "fit" else 0.02
+    np.testing.assert_allclose(model.predict_proba(X), theirs.predict_proba(X), atol=tolerance)
+    assert model.t_ == theirs.t_
+    np.testing.assert_allclose(model.loss_curve_, theirs.loss_curve_, atol=tolerance)
 
 
 def test_federated_averaging():
@@ -325,11 +496,11 @@ def test_another_number_of_outputs_in_a_fitted_estimator(first, second):
     assert model.out_activation_ == donor.out_activation_
 
 
-def test_labels_replaced_by_classes():
-    """As many classes as there were labels: the classes tell them apart."""
+@pytest.mark.parametrize("names", [np.array(["a", "b", "c"]), np.arange(3)])
+def test_labels_replaced_by_classes(names):
+    """As many classes as there were labels: the classes or the softmax tell them apart."""
     X, y = problem("multilabel", 90)
     _, classes = problem("multiclass", 90)
-    names = np.array(["a", "b", "c"])
     model = ours("multilabel", hidden_layer_sizes=(6,), max_iter=3).fit(X, y)
     donor = ours("multiclass", hidden_layer_sizes=(6,), max_iter=3).fit(X, names[classes])
     model.coefs_, model.intercepts_ = donor.coefs_, donor.intercepts_

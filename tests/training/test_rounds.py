@@ -1,6 +1,7 @@
 """Training in several calls: what a warm start or a partial_fit takes over from the calls before
 it, and what it measures anew. The table is in docs/training.md."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -139,6 +140,7 @@ def make_arrays(model, names):
 
 def as_scikit_learns_users_do(model, names):
     model.loss_curve_, model.validation_scores_ = [], []
+    model.validation_loss_curve_ = model.history_ = []
     model.best_loss_, model.best_validation_score_ = np.inf, -np.inf
     model._no_improvement_count = 0
 
@@ -204,6 +206,25 @@ def test_a_stream_that_outlives_its_schedule_is_told_so():
     assert (weights(model) != before).all()
 
 
+@pytest.mark.parametrize("change", [{"learning_rate": "cosine"}, {"max_iter": 2}])
+def test_a_schedule_that_a_change_of_parameters_ends_is_told(change):
+    """More epochs were trained before than the schedule has."""
+    X, y = problem("squared")
+    params = {"learning_rate": "constant" if "learning_rate" in change else "cosine"}
+    model = MLPRegressor(hidden_layer_sizes=(5,), max_iter=4, **params)
+    for _ in range(4):
+        model.partial_fit(X, y)
+    model.set_params(**change)
+    with pytest.warns(UserWarning, match=r"'cosine' ended after max_iter=. epochs.* rate, 0\. "):
+        model.partial_fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy.deepcopy(model).partial_fit(X, y)
+        before = weights(model)
+        model.set_params(max_iter=20).partial_fit(X, y)  # as the warning says
+    assert (weights(model) != before).any()
+
+
 @pytest.mark.parametrize("sizes", [(40, 2, 2, 40, 40), (2, 40, 40, 2, 2)])
 def test_a_schedule_counts_calls_of_any_size(sizes):
     """A schedule over `max_iter` calls does not depend on how many batches each has."""
@@ -227,6 +248,26 @@ def test_data_that_have_moved_are_learned_without_a_validation_set():
     model = MLPRegressor(**params, warm_start=True).fit(X, y)
     model.fit(X, 5 * y + 3)
     assert model.n_iter_ > 11 and model.score(X, 5 * y + 3) > 0.9
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_weights_of_other_shapes_have_no_best_loss_yet(solver, method):
+    """More outputs: the loss is greater, but not so much that the data must be others."""
+    X, y = problem("binary", 150)
+    _, other = problem("multiclass", 150)
+    params = {"hidden_layer_sizes": (9,), "learning_rate_init": 0.01, "random_state": 0}
+    params |= {"solver": solver, "warm_start": True, "max_iter": 10}
+    donor = MLPClassifier(**params | {"max_iter": 1}).fit(X, other)
+    model = MLPClassifier(**params).fit(X, y)
+    best = model.best_loss_
+    model.coefs_, model.intercepts_, model.classes_ = donor.coefs_, donor.intercepts_, [0, 1, 2]
+    getattr(model.set_params(max_iter=60), method)(X, other)
+    assert best < model.loss_curve_[10] < 3 * best
+    if method == "fit":
+        assert model.n_iter_ == 60
+    assert model._no_improvement_count == 0
+    assert model.best_loss_ == min(model.loss_curve_[10:])
 
 
 def test_a_scorer_that_fails_leaves_the_record_whole():
