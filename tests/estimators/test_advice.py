@@ -393,6 +393,10 @@ def test_frozen_layers_that_init_does_not_have():
     model.set_params(activation="relu", normalization="layer")
     (found,) = messages(lambda: model.fit(X, y))
     assert "init has normalization=None" in found
+    model = MLPClassifier((6, 6), init=MLPClassifier((6, 6), **params).fit(X, y), **params)
+    assert messages(lambda: model.fit(X, y)) == []
+    (found,) = messages(lambda: model.set_params(residual=True).fit(X, y))
+    assert "init has residual=False, this network residual=True" in found
 
 
 # ------------------------------------------------------------------------------ subclasses
