@@ -296,9 +296,10 @@ class Predictor(BaseEstimator):
         if len(self._fitted()) > 1:
             return np.hstack([one.hidden_layer(X, layer) for one in self.estimators_])
         n_hidden = len(self.coefs_) - 1
-        if not isinstance(layer, Integral) or not -n_hidden <= layer < n_hidden:
-            raise ValueError(
-                f"layer must be an integer from {-n_hidden} to {n_hidden - 1}, because the network"
-                f" has {n_hidden} hidden layer(s); got {layer!r}."
+        if not isinstance(layer, Integral):
+            raise TypeError(
+                f"layer must be an integer, 0 for the first hidden layer; got {layer!r}."
             )
+        if not -n_hidden <= layer < n_hidden:
+            raise ValueError(f"layer={layer} is out of range: there are {n_hidden} hidden layers.")
         return self._forward(X, layer % n_hidden + 1)

@@ -220,13 +220,13 @@ def _warn_of_transfer(source, architecture, copied, frozen_layers):
                 " its weights were trained for another function."
             )
             break
-    normalization = getattr(source, "normalization", None)
-    if hidden and normalization != architecture.normalization:
-        warnings.warn(
-            f"init has normalization={normalization!r}, this network"
-            f" normalization={architecture.normalization!r}: its weights were trained for another"
-            " function."
-        )
+    for name, default in (("normalization", None), ("residual", False)):
+        other, own = getattr(source, name, default), getattr(architecture, name)
+        if hidden and other != own:
+            warnings.warn(
+                f"init has {name}={other!r}, this network {name}={own!r}: its weights were trained"
+                " for another function."
+            )
 
 
 def _checked(array, shape, name):

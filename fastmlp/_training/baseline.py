@@ -147,6 +147,8 @@ def _compare(task, losses, grown, ended, moved, scores):
     weights = None if dataset.sample_weight is None else dataset.sample_weight[rows]
     y = dataset.y[rows]
     constant = constant_loss(task.network.architecture, y, weights)
+    if scores and np.ptp(y, axis=0).max() == 0:
+        return  # no score tells anything about equal targets
     # Without weights, the loss of the last epoch is an upper bound, except for its progress.
     if not constant > 0 or (weights is None and losses[-1] < 0.9 * constant):
         return

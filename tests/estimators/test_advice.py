@@ -203,6 +203,12 @@ def test_validation_scores_that_tell_nothing(n_rows):
     assert "such as 'loss'" in found
 
 
+def test_early_stopping_on_equal_targets_is_not_warned_of():
+    """As in one of scikit-learn's own tests."""
+    X, _ = problem("squared", 200)
+    assert messages(lambda: R(early_stopping=True, random_state=0).fit(X, np.ones(200))) == []
+
+
 def test_a_rare_class_that_accuracy_does_not_see():
     rng = np.random.RandomState(0)
     X, y = rng.standard_normal((600, 5)), np.arange(600) % 20 == 0
@@ -387,6 +393,10 @@ def test_frozen_layers_that_init_does_not_have():
     model.set_params(activation="relu", normalization="layer")
     (found,) = messages(lambda: model.fit(X, y))
     assert "init has normalization=None" in found
+    model = MLPClassifier((6, 6), init=MLPClassifier((6, 6), **params).fit(X, y), **params)
+    assert messages(lambda: model.fit(X, y)) == []
+    (found,) = messages(lambda: model.set_params(residual=True).fit(X, y))
+    assert "init has residual=False, this network residual=True" in found
 
 
 # ------------------------------------------------------------------------------ subclasses
