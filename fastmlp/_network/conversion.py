@@ -1,10 +1,10 @@
 """Weights in the forms that users give them, as arrays that the engine reads."""
 
+import itertools
+
 import numpy as np
 
 from .architecture import PARAMETERS
-
-TRANSPOSED = " If the weights are PyTorch's, which are (fan_out, fan_in), transpose each of them."
 
 
 def is_uniform(lists):
@@ -96,6 +96,14 @@ def _array(values, name):
     return array
 
 
+def _advice(coefs):
+    """What to do about matrices that would fit if they were transposed; empty if they would not."""
+    pairs = [*itertools.pairwise(coefs)]
+    if pairs and all(a.shape[:1] == b.shape[1:] for a, b in pairs):
+        return " If they are PyTorch's weights, of shape (fan_out, fan_in), transpose each of them."
+    return ""
+
+
 def layer_widths(lists):
     """Widths of all layers: (n_features, *hidden, n_outputs).
 
@@ -124,7 +132,7 @@ def layer_widths(lists):
         if coef.ndim not in (2, 3) or coef.shape[:-1] != (*leading, fan_in) or 0 in coef.shape:
             raise ValueError(
                 f"coefs_[{i}] must have the shape {(*leading, fan_in, 'fan_out')}, got"
-                f" {coef.shape}." + (TRANSPOSED if coef.shape[-1:] == (fan_in,) else "")
+                f" {coef.shape}." + _advice(coefs)
             )
     for name, own in zip(PARAMETERS[1:], lists[1:], strict=False):
         for i, vector in enumerate(own):

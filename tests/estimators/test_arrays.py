@@ -278,8 +278,12 @@ def test_missing_numbers_are_refused():
 def test_weights_of_pytorch_are_to_be_transposed():
     X, _ = problem("squared", 40)
     model = filled("multiclass")
-    model.coefs_ = [model.coefs_[0], *(coef.T for coef in model.coefs_[1:])]
-    with pytest.raises(ValueError, match=r"PyTorch's, which are \(fan_out, fan_in\), transpose"):
+    model.coefs_ = [coef.T for coef in model.coefs_]
+    with pytest.raises(ValueError, match=r"PyTorch's weights, of shape \(fan_out, fan_in\), trans"):
+        model.predict(X)
+    model = filled("multiclass")
+    model.coefs_[1] = model.coefs_[1].T
+    with pytest.raises(ValueError, match=r"must have the shape \(6, 'fan_out'\), got \(4, 6\)\.$"):
         model.predict(X)
 
 
