@@ -7,6 +7,7 @@ from ._version import __version__
 try:
     from ._estimators.classifier import MLPClassifier
     from ._estimators.regressor import MLPRegressor
+    from ._estimators.tabular import TabularClassifier, TabularRegressor
 except ModuleNotFoundError as error:
     if not (error.name or "").startswith("fastmlp._core."):
         raise
@@ -16,7 +17,14 @@ except ModuleNotFoundError as error:
         " the checkout with `pip install -e .`."
     ) from error
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "TabularClassifier",
+    "TabularRegressor",
+    "__version__",
+    "show_config",
+]
 
 
 def show_config():

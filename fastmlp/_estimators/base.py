@@ -9,7 +9,7 @@ import functools
 import reprlib
 import warnings
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from numbers import Integral
 from operator import index
 
@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._core import OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from .._network.architecture import PARAMETERS, Architecture
+from .._network.columns import n_units_of
 from .._network.ensemble import Ensemble, members, stacked
 from .._network.initialization import initial_parameters
 from .._network.network import Network
@@ -51,7 +52,8 @@ from .parameters import ParameterChecks
 from .prediction import X_CHECKS, Predictor, float_sparse
 from .scoring import Scorer
 
-_SETTINGS = tuple(field.name for field in fields(TrainingSettings))
+# those that every estimator has as parameters
+_SETTINGS = tuple(f.name for f in fields(TrainingSettings) if f.default is MISSING)
 # Field of a TrainingRecord -> attribute of the estimator. Attributes that were not measured are
 # missing, except that some are None after stochastic training.
 _RECORD = {field.name: f"{field.name}_" for field in fields(TrainingRecord)}
@@ -180,7 +182,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             check_validation(self, *held_out)
             if not incremental:
                 warn_of_unused_scoring(self, held_out[0])
-            settings = TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
+            settings = self._training_settings()
             check_together(self, settings.schedule)
             fresh = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
             given, held = X, None if fresh else self._fitted()
@@ -188,7 +190,7 @@ class _BaseMLP(ParameterChecks, Predictor):
                 self._forget_network()
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
             if fresh:
-                warn_of_scales(X, type(self).__name__)
+                self._warn_of_scales(X)
             warn_of_weights(sample_weight, self.alpha)
             dtype, labels = self._computing_dtype(X, held), y
             loss_settings = self._check_loss()
@@ -197,23 +199,23 @@ class _BaseMLP(ParameterChecks, Predictor):
             architecture, last_activation = self._new_architecture(
                 X.shape[1], n_outputs, loss_settings, dtype, held
             )
+            settings = self._adapted(settings, architecture)
             self._random_state = check_random_state(self.random_state)
+            dataset = self._dataset(X, y, sample_weight)
             if fresh:
-                parameters = self._draw_parameters(architecture, last_activation)
+                parameters = self._draw_parameters(architecture, last_activation, dataset)
                 self._shift_outputs(parameters, y, sample_weight)
             else:
                 parameters = self._copy_parameters(architecture, held)
             record = self._read_record()
-
-            dataset = Dataset(X, y, sample_weight)
             order, validation, scorer = np.arange(len(y), dtype=np.intp), None, None
             stochastic = self.solver in OPTIMIZERS
             if held_out[0] is not None:
                 validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
-                warn_of_other_scales(X, validation.dataset.X, "X")
+                self._warn_of_other_scales(X, validation.dataset)
                 if isinstance(self, RegressorMixin):
                     warn_of_other_scales(y, validation.dataset.y, "y")
-            elif stochastic and self.early_stopping and not incremental:
+            elif stochastic and settings.early_stopping and not incremental:
                 strata = self._strata(labels)
                 order, rows = split(
                     *(self.validation_fraction, self._random_state, dataset, given, labels, strata)
@@ -261,6 +263,27 @@ class _BaseMLP(ParameterChecks, Predictor):
             )
         return self
 
+    def _training_settings(self):
+        return TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
+
+    def _adapted(self, settings, architecture):
+        """The settings for this network and data."""
+        return settings
+
+    def _warn_of_scales(self, X):
+        warn_of_scales(X, type(self).__name__)
+
+    def _warn_of_other_scales(self, X, validation):
+        warn_of_other_scales(X, validation.X, "X")
+
+    def _dataset(self, X, y=None, sample_weight=None):
+        """The Dataset of checked samples."""
+        return Dataset(X, y, sample_weight)
+
+    def _columns(self):
+        """The Columns that the network embeds, if samples are rows of a table."""
+        return ()
+
     def _new_architecture(self, n_features, n_outputs, loss_settings, dtype, held):
         """The Architecture that the parameters describe, with the hidden layers of the weights
         `held`, if there are any; and the activation that sets the bounds of the output layer's
@@ -268,7 +291,8 @@ class _BaseMLP(ParameterChecks, Predictor):
         hidden = self._hidden_units()
         if held is not None:
             hidden = self._held_units(held, hidden)
-        units = [n_features, *hidden, n_outputs]
+        columns = self._columns()
+        units = [n_units_of(columns) if columns else n_features, *hidden, n_outputs]
         *activations, last_activation = self._activations(len(units) - 1)
         architecture = Architecture(
             units=units,
@@ -280,25 +304,30 @@ class _BaseMLP(ParameterChecks, Predictor):
             residual=self.residual,
             dropout=dropout_rates(self, units),
             dtype=dtype,
+            columns=columns,
         )
         return architecture, last_activation
 
-    def _draw_parameters(self, architecture, last_activation):
+    def _draw_parameters(self, architecture, last_activation, dataset):
         """Draw new weights, for one network after the other."""
         drawn = [
-            initial_parameters(
-                architecture,
-                self._random_state,
-                self.init,
-                self.init_scale,
-                classes=getattr(self, "classes_", None),
-                last_activation=last_activation,
-                frozen_layers=frozen_layers(self, architecture.n_layers),
-            )
+            self._draw_network(architecture, last_activation, dataset)
             for _ in range(self.n_estimators)
         ]
         check_drawn(self, drawn)
         return stacked(drawn) if self.n_estimators > 1 else drawn[0]
+
+    def _draw_network(self, architecture, last_activation, dataset):
+        """Draw new weights for one network."""
+        return initial_parameters(
+            architecture,
+            self._random_state,
+            self.init,
+            self.init_scale,
+            classes=getattr(self, "classes_", None),
+            last_activation=last_activation,
+            frozen_layers=frozen_layers(self, architecture.n_layers),
+        )
 
     def _new_network(self, architecture, parameters):
         """The Network or Ensemble to train, with its starting weights."""
@@ -539,7 +568,7 @@ class _BaseMLP(ParameterChecks, Predictor):
         except (TypeError, ValueError) as error:
             kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(f"In X_val, y_val or sample_weight_val: {error}") from error
-        dataset = Dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)
+        dataset = self._dataset(X, self._encode_y_val(labels, dtype, n_outputs), sample_weight)
         rows = np.arange(len(dataset), dtype=np.intp)
         return self._validation(record, dataset, rows, given, labels)
 

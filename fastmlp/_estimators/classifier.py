@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import (
 from . import docs
 from .base import _BaseMLP, _is_stochastic
 from .hints import explains_arguments
+from .labels import fitted_binarizer, plain_classes
 from .losses import (
     CLASSIFIER_LOSSES,
     check_name,
@@ -25,36 +26,6 @@ from .losses import (
     loss_settings,
 )
 from .prediction import DerivedBinarizer, binarizer_of
-
-
-def _plain_classes(y):
-    """The classes in y if it needs none of scikit-learn's slow checks, otherwise None."""
-    if y.ndim == 1 and y.dtype.kind in "biu" and y.dtype.isnative:
-        classes = np.unique(y)
-        if 0 < 2 * len(classes) <= len(y):
-            return classes
-    return None
-
-
-def _fitted_binarizer(y):
-    """What ``LabelBinarizer().fit(y)`` returns."""
-    binarizer, classes = LabelBinarizer(), _plain_classes(y)
-    if classes is None:
-        try:
-            return binarizer.fit(y)
-        except ValueError:
-            check_classification_targets(y)  # says of what type y is, and does not print all of it
-            raise
-        except TypeError as error:
-            kinds = sorted({type(label).__name__ for label in y.ravel()})
-            error.add_note(
-                "The labels in y must all be strings or all be numbers, so that they can be sorted;"
-                f" y has {kinds}. Convert them, for example with y.astype(str)."
-            )
-            raise
-    binarizer.y_type_ = "multiclass" if len(classes) > 2 else "binary"
-    binarizer.sparse_input_, binarizer.classes_ = False, classes
-    return binarizer
 
 
 def _is_incremental(estimator):
@@ -282,7 +253,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         if not hasattr(self, "classes_") or (fresh and not incremental):
-            self._label_binarizer = _fitted_binarizer(y)
+            self._label_binarizer = fitted_binarizer(y)
             self.classes_ = self._label_binarizer.classes_
             return
         if np.ndim(self.classes_) != 1:
@@ -292,7 +263,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         elif "_label_binarizer" not in vars(self):  # classes_ was set by hand
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else self.classes_)
-        labels = _plain_classes(y)
+        labels = plain_classes(y)
         if labels is None:
             labels = unique_labels(y)
         if self.warm_start and not incremental and set(labels) != set(self.classes_):

@@ -1,6 +1,6 @@
 """Column: one column of a table, in one form for all libraries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,13 @@ class Column:
         if len(self.values) == 0:
             return np.zeros(len(self.codes)), missing
         return self.values[self.codes], missing
+
+    def take(self, rows):
+        """The column of some rows."""
+        missing = None if self.missing is None else self.missing[rows]
+        if self.codes is None:
+            return replace(self, values=self.values[rows], missing=missing)
+        return replace(self, codes=self.codes[rows], missing=missing)
 
     def is_empty(self):
         """Whether all values are missing."""

@@ -68,12 +68,12 @@ class DateColumn:
     holds = "dates"
 
     @classmethod
-    def fit(cls, column, name, scaling):
+    def fit(cls, column, name, scaling, weights=None):
         dates, present = _dates(column)
         first = dates[present].min().astype("M8[D]")
         scales = {}
         for part, values in zip(PARTS, calendar(dates[present], first), strict=True):
-            scale = fit_scale(values, scaling)
+            scale = fit_scale(values, scaling, None if weights is None else weights[present])
             if scale is not None:
                 scales[part] = scale
         has_missing = not present.all()

@@ -66,6 +66,11 @@ class Samples(NamedTuple):
     values: np.ndarray
     codes: np.ndarray
 
+    @property
+    def shape(self):
+        """Shape of the numbers."""
+        return self.values.shape
+
 
 class TableEncoder(BaseEstimator):
     """Encodes the columns of a table: numbers, categories, dates and missing values.
@@ -131,7 +136,7 @@ class TableEncoder(BaseEstimator):
         self.min_category_count = min_category_count
         self.dtype = dtype
 
-    def fit(self, X, y=None, *, estimator=None):
+    def fit(self, X, y=None, sample_weight=None, *, estimator=None):
         """Learns scales and levels.
 
         Parameters
@@ -139,6 +144,9 @@ class TableEncoder(BaseEstimator):
         X : array-like, DataFrame or Table of shape (n_samples, n_features)
             The training table.
         y : ignored
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows, 0 or greater. Medians and quartiles are weighted; what rows of
+            weight 0 hold is not learned; levels are counted by rows.
         estimator : estimator, default=None
             On whose behalf X is checked: its name is in the messages, and its n_features_in_ and
             feature_names_in_ are set. If None, this encoder.
@@ -152,12 +160,12 @@ class TableEncoder(BaseEstimator):
         ValueError, TypeError
             If X cannot be read; the message names the column.
         """
-        self._fit(X, estimator)
+        self._fit(X, sample_weight, estimator)
         return self
 
-    def fit_transform(self, X, y=None, *, estimator=None):
+    def fit_transform(self, X, y=None, sample_weight=None, *, estimator=None):
         """The same as fit and transform, but X is read once."""
-        return self._encode(*self._fit(X, estimator))
+        return self._encode(*self._fit(X, sample_weight, estimator))
 
     def transform(self, X, *, estimator=None):
         """The Samples of a table.
@@ -186,7 +194,7 @@ class TableEncoder(BaseEstimator):
         ]
         return self._encode(table, columns)
 
-    def _fit(self, X, estimator):
+    def _fit(self, X, sample_weight, estimator):
         """Fits; returns the table and its columns, as _encode takes them."""
         self._check_parameters()
         owner = self if estimator is None else estimator
@@ -201,7 +209,7 @@ class TableEncoder(BaseEstimator):
         for place in places:
             column, name = table.read(place), str(table.names[place])
             is_category = self._is_category(column, name, listed, place)
-            state = self._fit_column(column, name, is_category)
+            state = self._fit_column(column, name, is_category, sample_weight)
             columns.append(None if _is_dropped(state) else column)
             states.append(state)
             is_categorical.append(is_category)
@@ -276,13 +284,20 @@ class TableEncoder(BaseEstimator):
             )
         return bool(listed[place])
 
-    def _fit_column(self, column, name, is_category):
+    def _fit_column(self, column, name, is_category, weights):
         """The state of a column."""
+        if weights is not None:
+            if len(weights) != len(column.by_row()[0]):
+                raise ValueError(
+                    f"sample_weight has {len(weights)} weights, but X has"
+                    f" {len(column.by_row()[0])} samples."
+                )
+            column, weights = column.take(weights > 0), weights[weights > 0]
         if is_category:
             return CategoryColumn.fit(column, name, self.max_one_hot, self.min_category_count)
         if column.holds == "dates" and not column.is_empty():
-            return DateColumn.fit(column, name, self.scaling)
-        return NumberColumn.fit(column, name, self.scaling)
+            return DateColumn.fit(column, name, self.scaling, weights)
+        return NumberColumn.fit(column, name, self.scaling, weights)
 
     def _set_inputs(self):
         """Derives what the columns' states say: inputs, tables, scales, and who reads what."""

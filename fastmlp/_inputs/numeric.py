@@ -7,11 +7,12 @@ import numpy as np
 from .scaling import RobustScale, is_constant, quantile_map
 
 
-def fit_scale(values, scaling):
-    """The scale of float64 values, none of them missing, or None if they are constant."""
+def fit_scale(values, scaling, weights=None):
+    """The scale of float64 values, none of them missing, or None if they are constant. Quantile maps
+    take no weights, because scikit-learn's do not."""
     if is_constant(values):
         return None
-    return RobustScale.fit(values) if scaling == "robust" else quantile_map(values)
+    return RobustScale.fit(values, weights) if scaling == "robust" else quantile_map(values)
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class NumberColumn:
     holds = "numbers"
 
     @classmethod
-    def fit(cls, column, name, scaling):
+    def fit(cls, column, name, scaling, weights=None):
         values, mask = _numbers(column)
         missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
         if mask is not None:
             missing |= mask
         present = values[~missing].astype(np.float64)
         refuse_infinite(present, name)
-        scale = fit_scale(present, scaling)
+        scale = fit_scale(present, scaling, None if weights is None else weights[~missing])
         has_missing = bool(missing.any()) and len(present) > 0
         return cls(name, () if scale is None else (scale,), has_missing, len(present))
 

@@ -30,23 +30,22 @@ class RobustScale:
     factor: float
 
     @classmethod
-    def fit(cls, values):
-        """The scale of float64 values, none of them missing."""
+    def fit(cls, values, weights=None):
+        """The scale of float64 values, none of them missing, with weights above 0. Quantiles are
+        values that occur, so a weight of 2 means the same as a value twice."""
         unit = _unit(max(abs(values.min()), abs(values.max())))
-        values = values * unit
-        return cls.of_quantiles(np.percentile(values, [0, 25, 50, 75, 100]), unit)
+        quantiles = np.quantile(
+            values, [0, 0.25, 0.5, 0.75, 1], weights=weights, method="inverted_cdf"
+        )
+        return cls.of_quantiles(quantiles * unit, unit)
 
     @classmethod
     def fit_counts(cls, values, counts):
         """The same of values that occur so many times each: a few of them, in any order."""
         order = np.argsort(values)
         values, ends = np.asarray(values, np.float64)[order], np.cumsum(np.asarray(counts)[order])
-        places = np.array([0, 0.25, 0.5, 0.75, 1]) * (ends[-1] - 1)
-        below, above = (
-            values[np.searchsorted(ends, rounded(places), side="right")]
-            for rounded in (np.floor, np.ceil)
-        )
-        return cls.of_quantiles(below + (above - below) * (places - np.floor(places)))
+        places = np.ceil(np.array([0, 0.25, 0.5, 0.75, 1]) * ends[-1])
+        return cls.of_quantiles(values[np.searchsorted(ends, np.maximum(places, 1))])
 
     @classmethod
     def of_quantiles(cls, quantiles, unit=1.0):

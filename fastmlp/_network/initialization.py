@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.parallel import _get_threadpool_controller
 
 from .architecture import PARAMETERS, STARTS
+from .columns import n_units_of
 from .conversion import converted
 
 # variance of the weights of one layer
@@ -83,6 +84,26 @@ def initial_parameters(
         [np.array(a, dtype=architecture.dtype, order="C", copy=None) for a in arrays]
         for arrays in parameters
     )
+
+
+def initial_embeddings(columns, random_state, dtype, deviation=0.1):
+    """The initial arrays of `embeddings_`, as Holzmueller et al. (2024) draw them: scales are 1,
+    frequencies normal with standard deviation `deviation`, phases uniform in (-pi, pi), weights and
+    biases of an embedding uniform in (-b, b) with b = 1 / sqrt(fan_in), tables standard normal."""
+    arrays = [np.ones(n_units_of(columns))]
+    for column in columns:
+        fan_in = column.n_terms * (2 if column.kind == "plr" else 1)
+        for i, shape in enumerate(column.trained_shapes):
+            if column.kind == "category":
+                arrays.append(random_state.standard_normal(shape))
+            elif i == 0:
+                arrays.append(random_state.normal(0, deviation, shape))
+            elif i == 1 and column.kind == "pbld":
+                arrays.append(random_state.uniform(-np.pi, np.pi, shape))
+            else:
+                bound = 1 / np.sqrt(fan_in)
+                arrays.append(random_state.uniform(-bound, bound, shape))
+    return [np.array(a, dtype=dtype) for a in arrays]
 
 
 def _sklearns(shapes, activations, random_state):

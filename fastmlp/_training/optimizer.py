@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._core import DECAYING
+from .schedules import fade
 
 DEFAULT_WEIGHT_DECAY = 0.01  # PyTorch's for AdamW
 
@@ -145,6 +146,12 @@ class OptimizerState:
         for name in ("l1_ratio", "clip_norm", "clip_value", "max_norm"):
             step[name] = getattr(settings, name)
         step["ema"] = settings.average_weights == "ema"
+        if settings.rates is not None:
+            step["rates"] = settings.rates
+        if settings.fades:  # in the middle of the epoch, because it changes slowly
+            factor = fade(min(1.0, (self.epochs + 0.5) / settings.max_iter))
+            step["dropout_factor"] = factor
+            step["weight_decay"] = factor * step.get("weight_decay", 0.0)
         return step
 
     def average(self, settings, network, n_epochs):

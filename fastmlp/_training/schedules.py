@@ -26,6 +26,14 @@ SCHEDULES = {
 }
 
 
+
+
+def fade(t):
+    """1 in the first half of the training, then half a cosine down to 0: "flat_cos" of Holzmueller
+    et al. (2024)."""
+    return 1.0 if t < 0.5 else float(_anneal(1, 0, 2 * t - 1))
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How the learning rate depends on the share of the training that is done.

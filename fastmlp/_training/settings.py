@@ -16,7 +16,8 @@ from .schedules import Schedule
 class TrainingSettings:
     """The parameters of an estimator that training depends on, with the same names.
 
-    They are read once, when a fit begins; `_estimators/docs.py` describes them.
+    They are read once, when a fit begins; `_estimators/docs.py` describes them. Those with a
+    default are set by the estimators of tables.
     """
 
     solver: str
@@ -46,6 +47,8 @@ class TrainingSettings:
     scoring: str | Callable | None
     restore_best_weights: bool | str
     average_weights: str | None
+    rates: dict | None = None  # factors of the learning rate; see Network.train
+    fades: bool = False  # whether dropout and weight decay follow `fade`
 
     @cached_property
     def schedule(self):

@@ -83,7 +83,7 @@ class _StochasticTraining:
         rate_changes = settings.solver == "sgd" and settings.learning_rate == "invscaling"
         averages = settings.average_weights == "swa"
         measures = task.history.measures_epochs or self.restore or settings.verbose
-        if measures or rate_changes or averages:
+        if measures or rate_changes or averages or settings.fades:
             return 1
         found = task.network.epochs_at_once(len(task.order), task.batch_size)
         return min(self.max_iter, found)

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.preprocessing import LabelBinarizer
 
 from fastmlp import MLPClassifier, _core
-from fastmlp._estimators.classifier import _fitted_binarizer
+from fastmlp._estimators.labels import fitted_binarizer
 from reference.problems import KINDS, bits, ours, outputs, problem, theirs
 
 NUMBERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
@@ -217,7 +217,7 @@ def test_the_binarizer_is_as_sklearn_fits_it(source, n_classes):
     y = y.astype(source) if source != "O" else np.array([f"class {k}" for k in y], dtype=object)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = vars(_fitted_binarizer(y))
+        found = vars(fitted_binarizer(y))
         n_warnings = len(caught)
         expected = vars(LabelBinarizer().fit(y))
     assert len(caught) == 2 * n_warnings

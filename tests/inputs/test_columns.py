@@ -32,7 +32,7 @@ def clip(z):
 def robust(x, by=None):
     """The paper's scaling, written naively."""
     by = x if by is None else by
-    q25, median, q75 = np.nanquantile(by, [0.25, 0.5, 0.75])
+    q25, median, q75 = np.nanquantile(by, [0.25, 0.5, 0.75], method="inverted_cdf")
     width = np.nanmax(by) - np.nanmin(by)
     s = 1 / (q75 - q25) if q75 > q25 else 2 / width if width else 0
     return np.nan_to_num(clip(s * (x - median)))

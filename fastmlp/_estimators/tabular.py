@@ -1,0 +1,466 @@
+"""TabularClassifier and TabularRegressor: MLPs that read tables as they are."""
+
+from dataclasses import replace
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.metrics import log_loss
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_y, check_is_fitted
+
+from .._core import Dataset
+from .._inputs.encoder import TableEncoder
+from .._inputs.scaling import SCALINGS
+from .._network.architecture import Architecture
+from .._network.columns import Column
+from .._network.conversion import layer_widths
+from .._network.ensemble import members
+from .._network.initialization import initial_embeddings
+from .._network.parameters import network_parameters
+from .base import _BaseMLP, _checked_weights
+from .classifier import MLPClassifier
+from .constraints import clipped_batch_size
+from .losses import needs_positive_predictions
+from .regressor import MLPRegressor
+from .tabular_docs import CLASSIFIER_DOC, REGRESSOR_DOC
+
+NUMERIC_EMBEDDINGS = ("pbld", "plr", "periodic", "ple")
+# Sizes of the embeddings: units and frequencies. PBLD's are those of Holzmueller et al. (2024).
+PBLD_UNITS, PBLD_TERMS = 4, 16
+PLR_UNITS, PLR_TERMS = 8, 16
+PERIODIC_TERMS = 8
+PLE_BINS = 16
+CATEGORY_UNITS = 8
+FREQUENCY_DEVIATION = 0.1
+# Factors of the learning rate, with which the standard parametrization trains as the neural tangent
+# parametrization of Holzmueller et al. does: weights have 1 / sqrt(fan_in) besides.
+BIAS_RATE, SCALE_RATE, EMBEDDING_RATE, SCALE_DECAY = 0.1, 6.0, 0.1, 36.0
+SMALL = 40  # samples below which none are held out, and no units dropped
+
+
+def numeric_edges(values, n_bins):
+    """The edges of bins with equal numbers of the values."""
+    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    return tuple(quantiles.tolist())
+
+
+def numeric_column(embedding, source, values):
+    """The Column of a number.
+
+    Parameters
+    ----------
+    embedding : str or None
+        One of NUMERIC_EMBEDDINGS.
+    source : int
+        Its column of the table's numbers.
+    values : ndarray of shape (n_samples,)
+        The numbers to train on, which set the bins of "ple".
+    """
+    if embedding == "pbld":
+        return Column("pbld", source, PBLD_UNITS, PBLD_TERMS)
+    if embedding == "plr":
+        return Column("plr", source, PLR_UNITS, PLR_TERMS)
+    if embedding == "periodic":
+        return Column("periodic", source, 2 * PERIODIC_TERMS, PERIODIC_TERMS)
+    if embedding == "ple":
+        edges = numeric_edges(values, PLE_BINS)
+        if len(edges) > 2:  # else a single bin, which is a number
+            return Column("ple", source, len(edges) - 1, constants=edges)
+    return Column("number", source)
+
+
+def table_columns(encoder, samples, embedding):
+    """The Columns of a table.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    samples : Samples
+        Those to train on.
+    embedding : str or None
+        Of numbers, as `numeric_embedding`.
+    """
+    columns = []
+    for i, item in enumerate(encoder.inputs_):
+        if item.kind == "numeric":
+            values = samples.values[:, item.source]
+            columns.append(numeric_column(embedding, item.source, values))
+        elif item.kind == "plain":
+            columns.append(Column("number", item.source))
+        else:
+            table, n_units = encoder.tables_.get(i), CATEGORY_UNITS
+            constants = ()
+            if table is not None:
+                n_units, constants = table.shape[1], tuple(table.ravel().tolist())
+            columns.append(
+                Column(
+                    "category",
+                    item.source,
+                    n_units,
+                    n_levels=item.n_levels,
+                    constants=constants,
+                )
+            )
+    return tuple(columns)
+
+
+class _TabularMLP(_BaseMLP):
+    """What the two estimators of tables share.
+
+    Parameters of the other estimators that these do not have are class attributes.
+    """
+
+    _parameter_constraints: dict = {
+        **_BaseMLP._parameter_constraints,
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), None],
+        "numeric_scaling": [StrOptions(set(SCALINGS))],
+        "min_category_count": [Interval(Integral, 1, None, closed="left")],
+        "clip_predictions": ["boolean"],
+        "scale_targets": ["boolean"],
+    }
+    solver, epsilon, init, init_scale = "adamw", 1e-8, "lecun_normal", 1.0
+    alpha = l1_ratio = warmup = input_dropout = power_t = momentum = 0.0
+    shuffle, nesterovs_momentum, residual, record = True, False, False, None
+    max_fun, frozen_layers = 1, ()
+    normalization = max_norm = average_weights = None
+    restore_best_weights = "auto"
+
+    def _training_settings(self):
+        return replace(super()._training_settings(), fades=True)
+
+    def _adapted(self, settings, architecture):
+        rates = {
+            "weights": [fan_in**-0.5 for fan_in in architecture.units[:-1]],
+            "biases": BIAS_RATE,
+            "scales": SCALE_RATE,
+            "embeddings": EMBEDDING_RATE,
+            "scale_decay": SCALE_DECAY,
+        }
+        early_stopping = settings.early_stopping and not self._is_small
+        return replace(settings, rates=rates, early_stopping=early_stopping)
+
+    def _checked(self, X, y, sample_weight, reset):
+        """The Samples of a table, y in one or two dimensions, and the weights."""
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y"
+                " is None."
+            )
+        y = _check_y(y, multi_output=True, y_numeric=isinstance(self, MLPRegressor), estimator=self)
+        sample_weight = _checked_weights(sample_weight, y)
+        if reset:
+            self._encoder = TableEncoder(
+                categorical_features=self.categorical_features,
+                scaling=self.numeric_scaling,
+                min_category_count=self.min_category_count,
+                dtype=self._new_dtype(len(y)),
+            )
+            samples = self._encoder.fit_transform(X, None, sample_weight, estimator=self)
+            self._table_columns = table_columns(self._encoder, samples, self.numeric_embedding)
+            self._is_small = len(y) < SMALL
+        else:
+            samples = self._encoder.transform(X, estimator=self)
+        check_consistent_length(samples.values, y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return samples, y, sample_weight
+
+    def _warn_of_scales(self, X):
+        pass  # numbers are scaled here
+
+    def _warn_of_other_scales(self, X, validation):
+        pass
+
+    def _dataset(self, X, y=None, sample_weight=None):
+        return Dataset(X.values, y, sample_weight, X.codes)
+
+    def _columns(self):
+        return self._table_columns
+
+    def _new_dtype(self, n_samples):
+        if self.dtype != "auto":
+            return np.dtype(self.dtype)
+        return np.dtype(np.float32 if n_samples >= SMALL else np.float64)
+
+    def _computing_dtype(self, X, held):
+        return X.values.dtype
+
+    def _batch_size(self, n_samples):
+        if self.batch_size != "auto":
+            return clipped_batch_size(self.solver, self.batch_size, n_samples)
+        return min(n_samples, 128 if n_samples < 4096 else 256)
+
+    def _new_architecture(self, n_features, n_outputs, loss_settings, dtype, held):
+        architecture, activation = super()._new_architecture(
+            n_features, n_outputs, loss_settings, dtype, held
+        )
+        if self._is_small:
+            architecture = replace(architecture, dropout=())
+        return architecture, activation
+
+    def _draw_network(self, architecture, last_activation, dataset):
+        without = replace(architecture, columns=())
+        drawn = super()._draw_network(without, last_activation, dataset)
+        embeddings = initial_embeddings(
+            architecture.columns, self._random_state, architecture.dtype, FREQUENCY_DEVIATION
+        )
+        return (*drawn, embeddings)
+
+    def _reads_as_mlp(self):
+        return False
+
+    def _set_parameters(self, parameters):
+        *layers, self.embeddings_ = parameters
+        super()._set_parameters(tuple(layers))
+
+    def _held_lists(self):
+        return (*super()._held_lists(), vars(self)["embeddings_"])
+
+    def _parameter_lists(self):
+        check_is_fitted(self, "coefs_")
+        dtype = np.asarray(self.coefs_[0]).dtype
+        dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        return tuple([np.asarray(a, dtype) for a in arrays] for arrays in self._held_lists())
+
+    def _fitted(self):
+        lists = self._parameter_lists()
+        units = layer_widths(lists[:-1])
+        architecture = Architecture(
+            units,
+            self._activations(len(units) - 1)[:-1],
+            self.out_activation_,
+            dtype=lists[0][0].dtype,
+            columns=self._table_columns,
+        )
+        networks = [lists] if lists[0][0].ndim == 2 else members(lists)
+        return [network_parameters(architecture, own) for own in networks]
+
+    def _forward(self, X, depth=None):
+        check_is_fitted(self, "coefs_")
+        samples = self._encoder.transform(X, estimator=self)
+        return self._outputs(self._dataset(samples), depth)[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
+
+
+class TabularClassifier(_TabularMLP, MLPClassifier):
+    __doc__ = CLASSIFIER_DOC
+
+    _parameter_constraints: dict = {
+        **MLPClassifier._parameter_constraints,
+        **_TabularMLP._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        *,
+        categorical_features="from_dtype",
+        numeric_embedding="pbld",
+        numeric_scaling="robust",
+        min_category_count=2,
+        hidden_layer_sizes=(256, 256, 256),
+        activation="selu",
+        dropout=0.15,
+        loss="log_loss",
+        loss_params=None,
+        label_smoothing=0.0,
+        class_weight=None,
+        learning_rate="coslog4",
+        learning_rate_init=0.04,
+        weight_decay=0.02,
+        beta_1=0.9,
+        beta_2=0.95,
+        clip_norm=None,
+        clip_value=None,
+        batch_size="auto",
+        max_iter=64,
+        max_time=None,
+        early_stopping=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        validation_fraction=0.2,
+        stratify_validation=None,
+        scoring=None,
+        n_estimators=1,
+        random_state=None,
+        verbose=False,
+        warm_start=False,
+        dtype="auto",
+        n_threads=None,
+    ):
+        self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
+        self.numeric_scaling = numeric_scaling
+        self.min_category_count = min_category_count
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.loss = loss
+        self.loss_params = loss_params
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.max_time = max_time
+        self.early_stopping = early_stopping
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.stratify_validation = stratify_validation
+        self.scoring = scoring
+        self.n_estimators = n_estimators
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.n_threads = n_threads
+
+    def _validation_score(self, y, output, sample_weight):
+        """Minus the log loss, without label smoothing, because the accuracy on few samples says
+        little about the probabilities."""
+        if self.loss != "log_loss" or self._is_multilabel():
+            return super()._validation_score(y, output, sample_weight)
+        if not np.isfinite(output).all():
+            return np.nan
+        output = output.astype(np.float64)
+        if output.shape[1] == 1:
+            output = np.hstack([1 - output, output])
+        labels = np.arange(output.shape[1])
+        output /= output.sum(axis=1, keepdims=True)
+        return -log_loss(y.ravel(), output, sample_weight=sample_weight, labels=labels)
+
+
+class TabularRegressor(_TabularMLP, MLPRegressor):
+    __doc__ = REGRESSOR_DOC
+
+    _parameter_constraints: dict = {
+        **MLPRegressor._parameter_constraints,
+        **_TabularMLP._parameter_constraints,
+    }
+    stratify_validation = None
+
+    def __init__(
+        self,
+        *,
+        categorical_features="from_dtype",
+        numeric_embedding="pbld",
+        numeric_scaling="robust",
+        min_category_count=2,
+        hidden_layer_sizes=(256, 256, 256),
+        activation="mish",
+        dropout=0.15,
+        loss="squared_error",
+        loss_params=None,
+        out_activation="auto",
+        scale_targets=True,
+        clip_predictions=True,
+        learning_rate="coslog4",
+        learning_rate_init=0.2,
+        weight_decay=0.02,
+        beta_1=0.9,
+        beta_2=0.95,
+        clip_norm=None,
+        clip_value=None,
+        batch_size="auto",
+        max_iter=64,
+        max_time=None,
+        early_stopping=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        validation_fraction=0.2,
+        scoring=None,
+        n_estimators=1,
+        random_state=None,
+        verbose=False,
+        warm_start=False,
+        dtype="auto",
+        n_threads=None,
+    ):
+        self.categorical_features = categorical_features
+        self.numeric_embedding = numeric_embedding
+        self.numeric_scaling = numeric_scaling
+        self.min_category_count = min_category_count
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.loss = loss
+        self.loss_params = loss_params
+        self.out_activation = out_activation
+        self.scale_targets = scale_targets
+        self.clip_predictions = clip_predictions
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.max_time = max_time
+        self.early_stopping = early_stopping
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.n_estimators = n_estimators
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.n_threads = n_threads
+
+    def _scales_targets(self):
+        """Whether targets are standardized: not where predictions must be positive, or have other
+        bounds that standardized targets would break."""
+        identity = self._out_activation == "identity"
+        return self.scale_targets and identity and not needs_positive_predictions(self.loss)
+
+    def _checked(self, X, y, sample_weight, reset):
+        samples, y, sample_weight = super()._checked(X, y, sample_weight, reset)
+        if reset:
+            self._measure_targets(y, sample_weight)
+        return samples, y, sample_weight
+
+    def _measure_targets(self, y, weights):
+        """Set mean, scale and range of the targets to train on."""
+        self._target_mean, self._target_scale, self._target_range = np.zeros(1), np.ones(1), None
+        if y.dtype.kind not in "fiub":
+            return  # refused later
+        y = y.astype(np.float64).reshape(len(y), -1)
+        if weights is not None:
+            y, weights = y[weights > 0], weights[weights > 0]
+        self._target_range = y.min(axis=0), y.max(axis=0)
+        if self._scales_targets():
+            self._target_mean = np.average(y, axis=0, weights=weights)
+            variance = np.average((y - self._target_mean) ** 2, axis=0, weights=weights)
+            self._target_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+
+    def _encoded(self, y, dtype):
+        if y.dtype.kind in "fiub":
+            shape = y.shape
+            y = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
+            y = y.reshape(shape)
+        return super()._encoded(y, dtype)
+
+    def _forward(self, X, depth=None):
+        output = super()._forward(X, depth)
+        if depth is not None:
+            return output
+        output = output * self._target_scale + self._target_mean
+        if self.clip_predictions:
+            output = np.clip(output, *self._target_range)
+        return output
