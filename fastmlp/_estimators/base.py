@@ -47,7 +47,7 @@ from .constraints import (
     frozen_layers,
     warn_of_unused_scoring,
 )
-from .hints import explains_arguments
+from .hints import explain_tables, explains_arguments
 from .parameters import ParameterChecks
 from .prediction import X_CHECKS, Predictor, float_sparse
 from .scoring import Scorer
@@ -362,9 +362,13 @@ class _BaseMLP(ParameterChecks, Predictor):
     def _checked(self, X, y, sample_weight, reset):
         """X as the engine reads it, y in one or two dimensions, and the weights."""
         numeric = isinstance(self, RegressorMixin)
-        X, y = validate_data(
-            self, X, y, reset=reset, multi_output=True, y_numeric=numeric, **X_CHECKS
-        )
+        try:
+            X, y = validate_data(
+                self, X, y, reset=reset, multi_output=True, y_numeric=numeric, **X_CHECKS
+            )
+        except ValueError as error:
+            explain_tables(error)
+            raise
         X = float_sparse(X)
         sample_weight = _checked_weights(sample_weight, X)
         if y.ndim == 2 and y.shape[1] == 1:

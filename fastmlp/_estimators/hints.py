@@ -293,3 +293,13 @@ def explains_arguments(fit):
         return fit(self, *args, **kwargs)
 
     return explained
+
+
+def explain_tables(error):
+    """Name the estimators of tables in an error about missing values or strings in X."""
+    words = str(error)
+    if "Input X contains NaN" in words or "could not convert string to float" in words:
+        error.add_note(
+            "fastmlp.TabularClassifier and fastmlp.TabularRegressor read tables with missing"
+            " values, strings and categories as they are."
+        )

@@ -1,7 +1,7 @@
 """TabularClassifier and TabularRegressor: MLPs that read tables as they are."""
 
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.metrics import log_loss
@@ -21,9 +21,10 @@ from .._network.parameters import network_parameters
 from .base import _BaseMLP, _checked_weights
 from .classifier import MLPClassifier
 from .constraints import clipped_batch_size
+from .docs import REGRESSOR_LOSS
 from .losses import needs_positive_predictions
 from .regressor import MLPRegressor
-from .tabular_docs import CLASSIFIER_DOC, REGRESSOR_DOC
+from .tabular_docs import documented
 
 NUMERIC_EMBEDDINGS = ("pbld", "plr", "periodic", "ple")
 # Sizes of the embeddings: units and frequencies. PBLD's are those of Holzmueller et al. (2024).
@@ -249,9 +250,34 @@ class _TabularMLP(_BaseMLP):
         return tags
 
 
-class TabularClassifier(_TabularMLP, MLPClassifier):
-    __doc__ = CLASSIFIER_DOC
+@documented(
+    """Classifier of tables: numbers, categories, dates and missing values.
 
+    A multi-layer perceptron that takes a frame of pandas, polars or pyarrow, or an
+    array, as it is, with the training of RealMLP (Holzmüller et al., 2024): robust
+    scaling, embeddings of numbers and categories, trained scales of inputs, and
+    the rates and schedules found there on many tables. Columns are found by name.""",
+    """\
+>>> import numpy as np
+    >>> import pandas as pd
+    >>> from fastmlp import TabularClassifier
+    >>> rng = np.random.RandomState(0)
+    >>> table = pd.DataFrame({"color": rng.choice(["red", "green", None], 300),
+    ...                       "size": rng.lognormal(5, 1, 300)})
+    >>> y = np.where((table["color"] == "red") & (table["size"] > 100), "buy", "leave")
+    >>> clf = TabularClassifier(random_state=0).fit(table[:200], y[:200])
+    >>> bool(clf.score(table[200:], y[200:]) > 0.95)
+    True
+    >>> clf.predict(pd.DataFrame({"size": [500.0], "color": ["red"]})).tolist()
+    ['buy']""",
+    attributes="""\
+classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted; for multilabel targets, the column numbers of y.
+
+    """,
+    score="The score",
+)
+class TabularClassifier(_TabularMLP, MLPClassifier):
     _parameter_constraints: dict = {
         **MLPClassifier._parameter_constraints,
         **_TabularMLP._parameter_constraints,
@@ -269,7 +295,7 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         dropout=0.15,
         loss="log_loss",
         loss_params=None,
-        label_smoothing=0.0,
+        label_smoothing=0.03,
         class_weight=None,
         learning_rate="coslog4",
         learning_rate_init=0.04,
@@ -343,9 +369,31 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         return -log_loss(y.ravel(), output, sample_weight=sample_weight, labels=labels)
 
 
-class TabularRegressor(_TabularMLP, MLPRegressor):
-    __doc__ = REGRESSOR_DOC
+@documented(
+    """Regressor of tables: numbers, categories, dates and missing values.
 
+    A multi-layer perceptron that takes a frame of pandas, polars or pyarrow, or an
+    array, as it is, with the training of RealMLP (Holzmüller et al., 2024): robust
+    scaling, embeddings of numbers and categories, trained scales of inputs,
+    standardized targets, and the rates and schedules found there on many tables.
+    Columns are found by name.""",
+    """\
+>>> import numpy as np
+    >>> import pandas as pd
+    >>> from fastmlp import TabularRegressor
+    >>> rng = np.random.RandomState(0)
+    >>> table = pd.DataFrame({"day": pd.date_range("2025-01-01", periods=400),
+    ...                       "shop": rng.choice(["north", "south"], 400)})
+    >>> weekend = table["day"].dt.weekday > 4
+    >>> y = 1000 + 500 * weekend - 200 * (table["shop"] == "north") + rng.normal(0, 20, 400)
+    >>> train, test = rng.permutation(400)[:300], np.arange(300, 400)
+    >>> reg = TabularRegressor(random_state=0).fit(table.iloc[train], y.iloc[train])
+    >>> bool(reg.score(table.iloc[test], y.iloc[test]) > 0.95)
+    True""",
+    loss=REGRESSOR_LOSS,
+    score="The score",
+)
+class TabularRegressor(_TabularMLP, MLPRegressor):
     _parameter_constraints: dict = {
         **MLPRegressor._parameter_constraints,
         **_TabularMLP._parameter_constraints,

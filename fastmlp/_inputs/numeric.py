@@ -8,8 +8,8 @@ from .scaling import RobustScale, is_constant, quantile_map
 
 
 def fit_scale(values, scaling, weights=None):
-    """The scale of float64 values, none of them missing, or None if they are constant. Quantile maps
-    take no weights, because scikit-learn's do not."""
+    """The scale of float64 values, none of them missing, or None if they are constant. Quantile
+    maps take no weights, because scikit-learn's do not."""
     if is_constant(values):
         return None
     return RobustScale.fit(values, weights) if scaling == "robust" else quantile_map(values)

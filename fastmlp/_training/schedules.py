@@ -26,8 +26,6 @@ SCHEDULES = {
 }
 
 
-
-
 def fade(t):
     """1 in the first half of the training, then half a cosine down to 0: "flat_cos" of Holzmueller
     et al. (2024)."""
