@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources bes
 # From the top down; a module may import only the modules after it.
 ORDER = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
-    *("_estimators.tabular", "_estimators.tabular_docs"),
+    *("_estimators.tabular", "_estimators.bagging", "_estimators.tabular_docs"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     "_estimators.labels",
     *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),

@@ -6,7 +6,6 @@ arrays of the estimator, which users and pickles may change.
 
 import copy
 import functools
-import reprlib
 import warnings
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -17,7 +16,7 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._core import OPTIMIZERS, OUT_ACTIVATIONS, Dataset
 from .._network.architecture import PARAMETERS, Architecture
@@ -42,6 +41,7 @@ from .constraints import (
     check_order,
     check_together,
     check_validation,
+    checked_weights,
     clipped_batch_size,
     dropout_rates,
     frozen_layers,
@@ -75,26 +75,6 @@ def _unchanged_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _checked_weights(sample_weight, X):
-    """Check the weights as scikit-learn does; return float64 (n_samples,), or None."""
-    if sample_weight is None:
-        return None
-    try:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-    except (TypeError, ValueError) as error:
-        if "weight" not in str(error):
-            error.add_note(
-                "sample_weight must be a number, or an array with one for each sample; got"
-                f" {reprlib.repr(sample_weight)}."
-            )
-        raise
-    if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return np.require(sample_weight, requirements="CA")
 
 
 def _is_stochastic(estimator):
@@ -245,10 +225,7 @@ class _BaseMLP(ParameterChecks, Predictor):
         task = self._begin(X, y, sample_weight, incremental, **given)
         # From here on training writes to the new arrays, and no argument is refused.
         try:
-            if self.solver in OPTIMIZERS:
-                fit_stochastic(task, self._random_state, incremental=incremental)
-            else:
-                fit_lbfgs(task)
+            self._run(task, incremental)
         except KeyboardInterrupt:
             if not is_own_call():
                 raise
@@ -262,6 +239,12 @@ class _BaseMLP(ParameterChecks, Predictor):
                 " (StandardScaler), or reduce learning_rate_init."
             )
         return self
+
+    def _run(self, task, incremental):
+        if self.solver in OPTIMIZERS:
+            fit_stochastic(task, self._random_state, incremental=incremental)
+        else:
+            fit_lbfgs(task)
 
     def _training_settings(self):
         return TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
@@ -370,7 +353,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             explain_tables(error)
             raise
         X = float_sparse(X)
-        sample_weight = _checked_weights(sample_weight, X)
+        sample_weight = checked_weights(sample_weight, X)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y, sample_weight

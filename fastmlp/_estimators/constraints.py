@@ -1,5 +1,6 @@
 """Allowed values of the parameters of both estimators: each by itself, and in combination."""
 
+import reprlib
 import warnings
 from collections.abc import Mapping, Set
 from itertools import pairwise
@@ -15,6 +16,7 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
+from sklearn.utils.validation import _check_sample_weight
 
 from .._core import ACTIVATIONS, DECAYING, NORMALIZATIONS, OPTIMIZER_SETTINGS, OPTIMIZERS
 from .._network.initialization import INITIALIZATIONS
@@ -281,3 +283,23 @@ def check_drawn(est, drawn):
             "init gives all networks the same weights, so they would stay equal; got"
             f" n_estimators={est.n_estimators}. Use a random init, or n_estimators=1."
         )
+
+
+def checked_weights(sample_weight, X):
+    """Check the weights as scikit-learn does; return float64 (n_samples,), or None."""
+    if sample_weight is None:
+        return None
+    try:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+    except (TypeError, ValueError) as error:
+        if "weight" not in str(error):
+            error.add_note(
+                "sample_weight must be a number, or an array with one for each sample; got"
+                f" {reprlib.repr(sample_weight)}."
+            )
+        raise
+    if not sample_weight.any():  # scikit-learn checks this itself from 1.9 on
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return np.require(sample_weight, requirements="CA")

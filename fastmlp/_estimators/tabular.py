@@ -18,9 +18,14 @@ from .._network.conversion import layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
-from .base import _BaseMLP, _checked_weights
+from .._training.history import History
+from .._training.progress import TrainingRecord
+from .._training.settings import Task
+from .._training.stochastic import fit_stochastic
+from .bagging import check_folds, fit_bagged
+from .base import _BaseMLP
 from .classifier import MLPClassifier
-from .constraints import clipped_batch_size
+from .constraints import checked_weights, clipped_batch_size
 from .docs import REGRESSOR_LOSS
 from .losses import needs_positive_predictions
 from .regressor import MLPRegressor
@@ -118,6 +123,8 @@ class _TabularMLP(_BaseMLP):
         "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), None],
         "numeric_scaling": [StrOptions(set(SCALINGS))],
         "min_category_count": [Interval(Integral, 1, None, closed="left")],
+        "bagging": ["boolean"],
+        "refit": ["boolean"],
         "clip_predictions": ["boolean"],
         "scale_targets": ["boolean"],
     }
@@ -139,8 +146,67 @@ class _TabularMLP(_BaseMLP):
             "embeddings": EMBEDDING_RATE,
             "scale_decay": SCALE_DECAY,
         }
-        early_stopping = settings.early_stopping and not self._is_small
-        return replace(settings, rates=rates, early_stopping=early_stopping)
+        holds_out = settings.early_stopping and not (self._is_small or self.bagging)
+        return replace(settings, rates=rates, early_stopping=holds_out)
+
+    def _begin(self, X, y, sample_weight, incremental=False, **given):
+        self._check_bagging(given.get("held_out", (None,))[0], incremental)
+        task = super()._begin(X, y, sample_weight, incremental, **given)
+        for name in ("oof_prediction_", "best_iterations_"):
+            vars(self).pop(name, None)
+        self._given = X
+        return task
+
+    def _check_bagging(self, X_val, incremental):
+        if not self.bagging:
+            return
+        if self.n_estimators == 1 or incremental or self.warm_start or X_val is not None:
+            raise ValueError(
+                "bagging=True holds out other samples from each network, which needs"
+                " n_estimators > 1, and neither X_val nor warm_start nor partial_fit; got"
+                f" n_estimators={self.n_estimators}, warm_start={self.warm_start}"
+                f"{', X_val' * (X_val is not None)}{', partial_fit' * incremental}."
+            )
+
+    def _run(self, task, incremental):
+        X, labels = vars(self).pop("_given"), vars(self).pop("_labels")
+        if not self.bagging:
+            super()._run(task, incremental)
+            epochs = [task.record.best_iteration]
+        else:
+            outputs, records = fit_bagged(self, task, X, labels)
+            self.oof_prediction_ = self._readable(outputs)
+            epochs = self.best_iterations_ = [record.best_iteration for record in records]
+        if self.refit and not incremental and task.record.validation_scores is not None:
+            self._refit(task, epochs)
+
+    def _refit(self, task, epochs):
+        """Train anew on all rows, for the epochs that were best on the rows held out."""
+        architecture = task.network.architecture
+        drawn = self._draw_parameters(architecture, None, task.dataset)
+        network = self._new_network(architecture, drawn)
+        order = np.arange(len(task.dataset), dtype=np.intp)
+        parts = [(network, drawn, task.parameters, epochs[0])]
+        if self.bagging:
+            parts = zip(
+                network.networks, members(drawn), members(task.parameters), epochs, strict=True
+            )
+        for part, start, own, n_epochs in parts:
+            settings = replace(
+                task.settings, early_stopping=False, last_epoch=max(1, n_epochs), max_time=None
+            )
+            record = TrainingRecord()
+            history = History(record.history, None, None)
+            record.history = history.measures
+            start = tuple([a.copy() for a in arrays] for arrays in start)
+            batch_size = self._batch_size(len(order))
+            again = Task(
+                settings, record, part, task.dataset, order.copy(), start, batch_size, history
+            )
+            fit_stochastic(again, self._random_state)
+            for arrays, trained in zip(own, again.parameters, strict=True):
+                for array, values in zip(arrays, trained, strict=True):
+                    array[...] = values
 
     def _checked(self, X, y, sample_weight, reset):
         """The Samples of a table, y in one or two dimensions, and the weights."""
@@ -150,7 +216,9 @@ class _TabularMLP(_BaseMLP):
                 " is None."
             )
         y = _check_y(y, multi_output=True, y_numeric=isinstance(self, MLPRegressor), estimator=self)
-        sample_weight = _checked_weights(sample_weight, y)
+        sample_weight = checked_weights(sample_weight, y)
+        if self.bagging:
+            check_folds(len(y), self.n_estimators)
         if reset:
             self._encoder = TableEncoder(
                 categorical_features=self.categorical_features,
@@ -166,6 +234,7 @@ class _TabularMLP(_BaseMLP):
         check_consistent_length(samples.values, y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        self._labels = y
         return samples, y, sample_weight
 
     def _warn_of_scales(self, X):
@@ -314,6 +383,8 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         stratify_validation=None,
         scoring=None,
         n_estimators=1,
+        bagging=False,
+        refit=False,
         random_state=None,
         verbose=False,
         warm_start=False,
@@ -348,11 +419,19 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         self.stratify_validation = stratify_validation
         self.scoring = scoring
         self.n_estimators = n_estimators
+        self.bagging = bagging
+        self.refit = refit
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _readable(self, output):
+        """What predict_proba makes of outputs; decision values of the hinge loss as they are."""
+        if output.shape[1] == 1 and self.out_activation_ == "logistic":
+            return np.concatenate([1 - output, output], axis=1)
+        return output
 
     def _validation_score(self, y, output, sample_weight):
         """Minus the log loss, without label smoothing, because the accuracy on few samples says
@@ -431,6 +510,8 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         validation_fraction=0.2,
         scoring=None,
         n_estimators=1,
+        bagging=False,
+        refit=False,
         random_state=None,
         verbose=False,
         warm_start=False,
@@ -465,6 +546,8 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         self.validation_fraction = validation_fraction
         self.scoring = scoring
         self.n_estimators = n_estimators
+        self.bagging = bagging
+        self.refit = refit
         self.random_state = random_state
         self.verbose = verbose
         self.warm_start = warm_start
@@ -506,9 +589,14 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
 
     def _forward(self, X, depth=None):
         output = super()._forward(X, depth)
-        if depth is not None:
-            return output
+        return output if depth is not None else self._unscaled(output)
+
+    def _unscaled(self, output):
+        """Outputs on the scale of the targets."""
         output = output * self._target_scale + self._target_mean
-        if self.clip_predictions:
-            output = np.clip(output, *self._target_range)
-        return output
+        return np.clip(output, *self._target_range) if self.clip_predictions else output
+
+    def _readable(self, output):
+        """What predict makes of outputs."""
+        output = self._sort_levels(self._unscaled(output))
+        return output.ravel() if output.shape[1] == 1 else output

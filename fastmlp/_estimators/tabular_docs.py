@@ -54,6 +54,11 @@ categorical_features : 'from_dtype', array-like or None, default=
         all layers or one for each. It falls to 0 in the second half of the
         training, along half a cosine. Not applied with fewer than 40 samples.
 
+    max_time : float or None, default=
+        Time limit of the training in seconds. The schedules advance by epochs
+        or by time, whichever is further, so that they end in time. Refitting
+        takes as long again. A training that ends earlier is not changed.
+
     learning_rate_init : float, default=
         Learning rate that `learning_rate` multiplies. The rate of the weights
         of a layer is this divided by ``sqrt(fan_in)``; that of biases and
@@ -69,6 +74,17 @@ categorical_features : 'from_dtype', array-like or None, default=
     batch_size : int or 'auto', default=
         Number of samples in a mini-batch; 'auto' means 128 below 4096 samples,
         otherwise 256.
+
+    bagging : bool, default=
+        Whether each of the `n_estimators` networks is trained on other samples:
+        each holds out one of as many parts of the data, by which its best
+        epoch is chosen. `oof_prediction_` is then the prediction for each
+        sample of the network that has not been trained on it. The record of
+        training (`history_` and others) is that of the first network.
+
+    refit : bool, default=
+        Whether to train again, on all samples, for the number of epochs that
+        was best on the samples held out.
 
     early_stopping : bool, default=
         Whether to hold out samples, and to keep the epoch with the best score
@@ -96,6 +112,13 @@ embeddings_ : list of ndarray
 
     biases_ : list of ndarray, of length n_layers - 1
         Intercepts of each layer, of shape (fan_out,).
+
+    oof_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Predictions for the training samples (of classifiers the probabilities)
+        by networks that were not trained on them. Only with `bagging`.
+
+    best_iterations_ : list of int
+        `best_iteration_` of each network. Only with `bagging`.
 
     """
 _OMITTED = ("intercepts_", "biases_", "norm_scales_, norm_shifts_", "norm_means_, norm_variances_")

@@ -120,19 +120,24 @@ class OptimizerState:
             network.get_parameters(*self.averages)
             network.get_parameters(*self.last, averaged=False)
 
-    def _rates(self, schedule, t):
-        """The rates after `t` steps, an array."""
+    def _rates(self, schedule, t, least=0.0):
+        """The rates after `t` steps, an array, if at least a share `least` of the training is
+        done."""
         t = t + getattr(self, "offset", 0)  # older pickles have none
-        return self.base_rate * schedule.factors(np.minimum(1, t / self.n_steps))
+        return self.base_rate * schedule.factors(np.clip(t / self.n_steps, least, 1))
 
-    def step_settings(self, settings, n_epochs, n_batches):
-        """The settings of the next epochs' steps, as Network.train takes them."""
+    def step_settings(self, settings, n_epochs, n_batches, time_shares=(0.0, 0.0)):
+        """The settings of the next epochs' steps, as Network.train takes them. `time_shares` are
+        the shares of the time limit that will have passed before and after them: schedules are at
+        least as far."""
         self.n_steps = settings.max_iter * n_batches
         # partial_fit may have had other numbers of batches: a schedule counts whole epochs
         self.offset = self.epochs * n_batches - self.t
         rate = self.base_rate
         if settings.schedule.is_active:
-            rate = self._rates(settings.schedule, self.t + np.arange(n_epochs * n_batches))
+            n_steps = n_epochs * n_batches
+            least = np.minimum(1, np.linspace(*time_shares, n_steps, endpoint=False))
+            rate = self._rates(settings.schedule, self.t + np.arange(n_steps), least)
         step = {"learning_rate": rate, "t": self.t}
         if self.name == "sgd":
             step["momentum"] = float(settings.momentum)
@@ -149,7 +154,8 @@ class OptimizerState:
         if settings.rates is not None:
             step["rates"] = settings.rates
         if settings.fades:  # in the middle of the epoch, because it changes slowly
-            factor = fade(min(1.0, (self.epochs + 0.5) / settings.max_iter))
+            share = max((self.epochs + 0.5) / settings.max_iter, np.mean(time_shares))
+            factor = fade(min(1.0, share))
             step["dropout_factor"] = factor
             step["weight_decay"] = factor * step.get("weight_decay", 0.0)
         return step

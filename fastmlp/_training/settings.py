@@ -48,7 +48,8 @@ class TrainingSettings:
     restore_best_weights: bool | str
     average_weights: str | None
     rates: dict | None = None  # factors of the learning rate; see Network.train
-    fades: bool = False  # whether dropout and weight decay follow `fade`
+    fades: bool = False  # whether dropout and weight decay follow `fade`, and schedules end in time
+    last_epoch: int | None = None  # ends the training before the schedule ends
 
     @cached_property
     def schedule(self):

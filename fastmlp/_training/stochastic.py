@@ -64,8 +64,8 @@ class _StochasticTraining:
         if self.restore:
             self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
         record.optimizer, record.n_iter = self.optimizer, 0
-        self.max_iter = 1 if incremental else settings.max_iter
-        self.deadline = settings.deadline()
+        self.max_iter = 1 if incremental else settings.last_epoch or settings.max_iter
+        self.begin, self.deadline = perf_counter(), settings.deadline()
         self.n_batches = -(-n_samples // task.batch_size)
         self.at_once = self._epochs_at_once()
         self.orders = task.order[np.newaxis]
@@ -129,11 +129,22 @@ class _StochasticTraining:
                 " increase max_iter, or set learning_rate='constant'."
             )
 
+    def _time_shares(self, n_epochs):
+        """The shares of `max_time` that will have passed before and after the next epochs, if
+        schedules are to end in time."""
+        settings, done = self.task.settings, self.task.record.n_iter
+        if not settings.fades or settings.max_time is None or done == 0:
+            return 0.0, 0.0
+        passed = (perf_counter() - self.begin) / settings.max_time
+        return passed, passed * (1 + n_epochs / done)
+
     def _run_epochs(self, n_epochs):
         """Train on the first `n_epochs` of `orders`, and record what was done, also if an exception
         ends the training."""
         task, settings, optimizer = self.task, self.task.settings, self.optimizer
-        step = optimizer.step_settings(settings, n_epochs, self.n_batches)
+        step = optimizer.step_settings(
+            settings, n_epochs, self.n_batches, self._time_shares(n_epochs)
+        )
         rates = np.broadcast_to(step["learning_rate"], n_epochs * self.n_batches)
         outcome = Outcome()
         try:

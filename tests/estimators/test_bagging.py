@@ -1,0 +1,145 @@
+"""Bagging, refit and time limits of the estimators of tables."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+
+from fastmlp import TabularClassifier, TabularRegressor
+
+SMALL = {"hidden_layer_sizes": (16,), "max_iter": 40, "random_state": 0}
+
+
+def problem(regression, n=300):
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame({"a": rng.normal(size=n), "b": rng.choice(list("xyz"), n)})
+    y = table["a"] + (table["b"] == "x") + rng.normal(0, 0.1, n)
+    if not regression:
+        y = np.array(["low", "middle", "high"])[np.digitize(y, [0, 1])]
+    return table, np.asarray(y)
+
+
+@pytest.fixture(params=[False, True], ids=["classifier", "regressor"])
+def case(request):
+    cls = TabularRegressor if request.param else TabularClassifier
+    return cls(**SMALL), *problem(request.param)
+
+
+def probabilities(model, table):
+    return getattr(model, "predict_proba", model.predict)(table)
+
+
+def test_out_of_fold_predictions_are_those_of_the_other_networks(case):
+    model, table, y = case
+    model.set_params(n_estimators=4, bagging=True).fit(table, y)
+    found = model.oof_prediction_
+    assert len(found) == len(y)
+    assert len(model.best_iterations_) == 4
+    assert model.best_iteration_ == model.best_iterations_[0]
+    by_network = np.array([probabilities(one, table) for one in model.estimators_])
+    same = np.isclose(by_network, found, rtol=1e-5, atol=1e-6)
+    same = same.all(axis=2) if same.ndim == 3 else same
+    assert same.any(axis=0).all()
+    assert (same.sum(axis=1) >= 75).all()  # a quarter of the rows each, and perhaps ties
+    assert (same.sum(axis=1) < 150).all()
+    if isinstance(model, TabularClassifier):
+        assert accuracy_score(y, model.classes_[found.argmax(axis=1)]) > 0.8
+    else:
+        assert r2_score(y, found) > 0.8
+
+
+def test_each_network_has_its_own_best_epoch(case):
+    """The validation score of the first is that of the weights that were kept, on its fold."""
+    model, table, y = case
+    model.set_params(n_estimators=3, bagging=True).fit(table, y)
+    first = probabilities(model.estimators_[0], table)
+    rows = np.isclose(first, model.oof_prediction_, rtol=1e-5, atol=1e-6)
+    rows = rows.all(axis=1) if rows.ndim == 2 else rows
+    if isinstance(model, TabularClassifier):
+        expected = -log_loss(y[rows], model.oof_prediction_[rows], labels=model.classes_)
+    else:
+        expected = r2_score(y[rows], model.oof_prediction_[rows])
+    assert model.best_validation_score_ == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_estimators": 3}, {"n_estimators": 3, "bagging": True}])
+def test_refit_trains_on_all_rows(case, params):
+    model, table, y = case
+    model.set_params(**params).fit(table, y)
+    again = clone(model).set_params(refit=True).fit(table, y)
+    assert again.validation_scores_ == model.validation_scores_  # the first training is the same
+    assert again.best_iteration_ == model.best_iteration_
+    assert not np.array_equal(again.coefs_[0], model.coefs_[0])
+    assert again.score(table, y) > 0.8
+
+
+def test_refit_without_rows_held_out_changes_nothing(case):
+    model, table, y = case
+    model.set_params(early_stopping=False).fit(table, y)
+    again = clone(model).set_params(refit=True).fit(table, y)
+    np.testing.assert_array_equal(probabilities(again, table), probabilities(model, table))
+
+
+@pytest.mark.parametrize("params", [{"refit": True}, {"n_estimators": 3, "bagging": True}])
+def test_threads_do_not_change_bits(case, params):
+    model, table, y = case
+    one = clone(model).set_params(n_threads=1, **params).fit(table, y)
+    two = clone(model).set_params(n_threads=2, **params).fit(table, y)
+    np.testing.assert_array_equal(probabilities(one, table), probabilities(two, table))
+
+
+@pytest.mark.parametrize("scoring", ["loss", "neg_mean_absolute_error"])
+def test_bagging_with_a_scorer(scoring):
+    table, y = problem(True)
+    model = TabularRegressor(**SMALL, n_estimators=2, bagging=True, scoring=scoring).fit(table, y)
+    assert len(model.validation_scores_) == 40
+    assert max(model.validation_scores_) == model.best_validation_score_ < 0
+
+
+@pytest.mark.parametrize(
+    ("params", "fit_params", "words"),
+    [
+        ({}, {}, "n_estimators=1"),
+        ({"n_estimators": 3, "warm_start": True}, {}, "warm_start=True"),
+        ({"n_estimators": 3}, {"X_val": True}, "X_val"),
+        ({"n_estimators": 200}, {}, "needs 2 for each, 400 in all; got n_samples=300"),
+    ],
+)
+def test_bagging_refuses_what_it_cannot_do(case, params, fit_params, words):
+    model, table, y = case
+    model.fit(table, y)
+    before = probabilities(model, table)
+    if fit_params:
+        fit_params = {"X_val": table, "y_val": y}
+    with pytest.raises(ValueError, match=words):
+        model.set_params(bagging=True, **params).fit(table, y, **fit_params)
+    model.set_params(bagging=False, n_estimators=1, warm_start=False)
+    np.testing.assert_array_equal(probabilities(model, table), before)
+
+
+def test_partial_fit_refuses_bagging(case):
+    model, table, y = case
+    with pytest.raises(ValueError, match="partial_fit"):
+        model.set_params(bagging=True, n_estimators=2).partial_fit(table, y)
+
+
+@pytest.mark.parametrize("params", [{}, {"n_estimators": 2, "bagging": True}])
+def test_the_schedule_ends_in_time(case, params):
+    model, table, y = case
+    model.set_params(max_iter=1_000_000, max_time=0.5, **params)
+    begin = time.perf_counter()
+    model.fit(table, y)
+    assert time.perf_counter() - begin < 5
+    rates = model.history_["learning_rate"]
+    assert len(rates) < 1_000_000
+    assert rates[-1] < 0.1 * max(rates)  # the schedule has ended, and was not cut off
+
+
+def test_the_time_limit_of_a_short_training_changes_nothing(case):
+    model, table, y = case
+    unlimited = clone(model).fit(table, y)
+    limited = clone(model).set_params(max_time=1000).fit(table, y)
+    np.testing.assert_array_equal(probabilities(limited, table), probabilities(unlimited, table))
