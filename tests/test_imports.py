@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources bes
 ORDER = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
     *("_estimators.tabular", "_estimators.bagging", "_estimators.tabular_docs"),
+    "_estimators.embeddings",
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     "_estimators.labels",
     *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),

@@ -1,4 +1,5 @@
-"""Bagging: each network of an ensemble is trained on other rows, and validated on the rest."""
+"""Bagging: each network of an ensemble is trained on other rows, and validated on the rest. And
+refitting: training again on all rows."""
 
 import copy
 import time
@@ -93,3 +94,37 @@ def fit_bagged(estimator, task, X, labels):
         outputs[rows] = networks[i].predict(task.dataset, rows)
         records.append(record)
     return outputs, records
+
+
+def refit(estimator, task, epochs):
+    """Train anew on all rows, for the numbers of epochs that were best on the rows held out.
+
+    Parameters
+    ----------
+    estimator : TabularClassifier or TabularRegressor
+    task : Task
+        That was trained. Its parameters become those of the new networks.
+    epochs : list of int
+        With bagging one number for each network, otherwise one for all.
+    """
+    architecture = task.network.architecture
+    drawn = estimator._draw_parameters(architecture, None, task.dataset)
+    network = estimator._new_network(architecture, drawn)
+    order = np.arange(len(task.dataset), dtype=np.intp)
+    parts = [(network, drawn, task.parameters, epochs[0])]
+    if estimator.bagging:
+        parts = zip(network.networks, members(drawn), members(task.parameters), epochs, strict=True)
+    for part, start, own, n_epochs in parts:
+        settings = replace(
+            task.settings, early_stopping=False, last_epoch=max(1, n_epochs), max_time=None
+        )
+        record = TrainingRecord()
+        history = History(record.history, None, None)
+        record.history = history.measures
+        start = tuple([a.copy() for a in arrays] for arrays in start)
+        batch_size = estimator._batch_size(len(order))
+        again = Task(settings, record, part, task.dataset, order.copy(), start, batch_size, history)
+        fit_stochastic(again, estimator._random_state)
+        for arrays, trained in zip(own, again.parameters, strict=True):
+            for array, values in zip(arrays, trained, strict=True):
+                array[...] = values

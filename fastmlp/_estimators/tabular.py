@@ -13,102 +13,24 @@ from .._core import Dataset
 from .._inputs.encoder import TableEncoder
 from .._inputs.scaling import SCALINGS
 from .._network.architecture import Architecture
-from .._network.columns import Column
 from .._network.conversion import layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
-from .._training.history import History
-from .._training.progress import TrainingRecord
-from .._training.settings import Task
-from .._training.stochastic import fit_stochastic
-from .bagging import check_folds, fit_bagged
+from .bagging import check_folds, fit_bagged, refit
 from .base import _BaseMLP
 from .classifier import MLPClassifier
 from .constraints import checked_weights, clipped_batch_size
 from .docs import REGRESSOR_LOSS
+from .embeddings import FREQUENCY_DEVIATION, NUMERIC_EMBEDDINGS, table_columns
 from .losses import needs_positive_predictions
 from .regressor import MLPRegressor
 from .tabular_docs import documented
 
-NUMERIC_EMBEDDINGS = ("pbld", "plr", "periodic", "ple")
-# Sizes of the embeddings: units and frequencies. PBLD's are those of Holzmueller et al. (2024).
-PBLD_UNITS, PBLD_TERMS = 4, 16
-PLR_UNITS, PLR_TERMS = 8, 16
-PERIODIC_TERMS = 8
-PLE_BINS = 16
-CATEGORY_UNITS = 8
-FREQUENCY_DEVIATION = 0.1
 # Factors of the learning rate, with which the standard parametrization trains as the neural tangent
 # parametrization of Holzmueller et al. does: weights have 1 / sqrt(fan_in) besides.
 BIAS_RATE, SCALE_RATE, EMBEDDING_RATE, SCALE_DECAY = 0.1, 6.0, 0.1, 36.0
 SMALL = 40  # samples below which none are held out, and no units dropped
-
-
-def numeric_edges(values, n_bins):
-    """The edges of bins with equal numbers of the values."""
-    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
-    return tuple(quantiles.tolist())
-
-
-def numeric_column(embedding, source, values):
-    """The Column of a number.
-
-    Parameters
-    ----------
-    embedding : str or None
-        One of NUMERIC_EMBEDDINGS.
-    source : int
-        Its column of the table's numbers.
-    values : ndarray of shape (n_samples,)
-        The numbers to train on, which set the bins of "ple".
-    """
-    if embedding == "pbld":
-        return Column("pbld", source, PBLD_UNITS, PBLD_TERMS)
-    if embedding == "plr":
-        return Column("plr", source, PLR_UNITS, PLR_TERMS)
-    if embedding == "periodic":
-        return Column("periodic", source, 2 * PERIODIC_TERMS, PERIODIC_TERMS)
-    if embedding == "ple":
-        edges = numeric_edges(values, PLE_BINS)
-        if len(edges) > 2:  # else a single bin, which is a number
-            return Column("ple", source, len(edges) - 1, constants=edges)
-    return Column("number", source)
-
-
-def table_columns(encoder, samples, embedding):
-    """The Columns of a table.
-
-    Parameters
-    ----------
-    encoder : TableEncoder
-    samples : Samples
-        Those to train on.
-    embedding : str or None
-        Of numbers, as `numeric_embedding`.
-    """
-    columns = []
-    for i, item in enumerate(encoder.inputs_):
-        if item.kind == "numeric":
-            values = samples.values[:, item.source]
-            columns.append(numeric_column(embedding, item.source, values))
-        elif item.kind == "plain":
-            columns.append(Column("number", item.source))
-        else:
-            table, n_units = encoder.tables_.get(i), CATEGORY_UNITS
-            constants = ()
-            if table is not None:
-                n_units, constants = table.shape[1], tuple(table.ravel().tolist())
-            columns.append(
-                Column(
-                    "category",
-                    item.source,
-                    n_units,
-                    n_levels=item.n_levels,
-                    constants=constants,
-                )
-            )
-    return tuple(columns)
 
 
 class _TabularMLP(_BaseMLP):
@@ -177,36 +99,9 @@ class _TabularMLP(_BaseMLP):
             outputs, records = fit_bagged(self, task, X, labels)
             self.oof_prediction_ = self._readable(outputs)
             epochs = self.best_iterations_ = [record.best_iteration for record in records]
-        if self.refit and not incremental and task.record.validation_scores is not None:
-            self._refit(task, epochs)
-
-    def _refit(self, task, epochs):
-        """Train anew on all rows, for the epochs that were best on the rows held out."""
-        architecture = task.network.architecture
-        drawn = self._draw_parameters(architecture, None, task.dataset)
-        network = self._new_network(architecture, drawn)
-        order = np.arange(len(task.dataset), dtype=np.intp)
-        parts = [(network, drawn, task.parameters, epochs[0])]
-        if self.bagging:
-            parts = zip(
-                network.networks, members(drawn), members(task.parameters), epochs, strict=True
-            )
-        for part, start, own, n_epochs in parts:
-            settings = replace(
-                task.settings, early_stopping=False, last_epoch=max(1, n_epochs), max_time=None
-            )
-            record = TrainingRecord()
-            history = History(record.history, None, None)
-            record.history = history.measures
-            start = tuple([a.copy() for a in arrays] for arrays in start)
-            batch_size = self._batch_size(len(order))
-            again = Task(
-                settings, record, part, task.dataset, order.copy(), start, batch_size, history
-            )
-            fit_stochastic(again, self._random_state)
-            for arrays, trained in zip(own, again.parameters, strict=True):
-                for array, values in zip(arrays, trained, strict=True):
-                    array[...] = values
+        held_out = self.bagging or len(task.order) < len(task.dataset)
+        if self.refit and held_out and not incremental:
+            refit(self, task, epochs)
 
     def _checked(self, X, y, sample_weight, reset):
         """The Samples of a table, y in one or two dimensions, and the weights."""

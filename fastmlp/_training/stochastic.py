@@ -65,7 +65,7 @@ class _StochasticTraining:
             self.spare = [[np.empty_like(a) for a in arrays] for arrays in task.parameters]
         record.optimizer, record.n_iter = self.optimizer, 0
         self.max_iter = 1 if incremental else settings.last_epoch or settings.max_iter
-        self.begin, self.deadline = perf_counter(), settings.deadline()
+        self.deadline = settings.deadline()
         self.n_batches = -(-n_samples // task.batch_size)
         self.at_once = self._epochs_at_once()
         self.orders = task.order[np.newaxis]
@@ -135,7 +135,7 @@ class _StochasticTraining:
         settings, done = self.task.settings, self.task.record.n_iter
         if not settings.fades or settings.max_time is None or done == 0:
             return 0.0, 0.0
-        passed = (perf_counter() - self.begin) / settings.max_time
+        passed = 1 - (self.deadline - perf_counter()) / settings.max_time
         return passed, passed * (1 + n_epochs / done)
 
     def _run_epochs(self, n_epochs):
