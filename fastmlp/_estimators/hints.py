@@ -260,15 +260,21 @@ def did_you_mean(value, options, name):
 
 def of_parameter(cls, name):
     """The same for the name of a parameter."""
-    names = inspect.signature(cls.__init__).parameters
+    names = _arguments(cls.__init__)
     known = {k: ours for k, ours in PARAMETERS.items() if re.split("=| ", ours)[0] in names}
     meant = _nearest(name, names, known)
     return f" Did you mean {meant}?" if meant else ""
 
 
+@functools.lru_cache(maxsize=256)
+def _arguments(function):
+    """The arguments of a function by name; cached, because reading a signature is slow."""
+    return inspect.signature(function).parameters
+
+
 def check_parameters(cls, kwargs):
     """Raise a TypeError with a hint for a name that is no parameter of a class."""
-    kinds = inspect.signature(cls.__init__).parameters
+    kinds = _arguments(cls.__init__)
     if any(p.kind == p.VAR_KEYWORD for p in kinds.values()):
         return
     for name in kwargs:

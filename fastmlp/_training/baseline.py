@@ -56,7 +56,7 @@ def constant_loss(architecture, y, sample_weight):
     if loss in _REGRESSION:
         return _constant_regression(architecture, y, sample_weight)
     if loss.startswith("binary_"):
-        means = np.average(y, axis=0, weights=sample_weight)
+        means = _mean(y, sample_weight)
         labels = [np.array([1 - mean, mean]) for mean in means]
         if loss == "binary_brier":  # one output for two classes
             return float(sum(_constant_class("brier", shares, settings) for shares in labels) / 2)
@@ -64,6 +64,13 @@ def constant_loss(architecture, y, sample_weight):
         counts = np.bincount(y, weights=sample_weight, minlength=architecture.units[-1])
         labels = [counts / counts.sum()]
     return float(sum(_constant_class(loss.removeprefix("binary_"), p, settings) for p in labels))
+
+
+def _mean(values, weights):
+    """The weighted mean; np.average takes four times as long."""
+    if weights is None:
+        return values.mean(axis=0)
+    return np.average(values, axis=0, weights=weights)
 
 
 def _constant_class(loss, shares, settings):
@@ -85,7 +92,7 @@ def _constant_class(loss, shares, settings):
 def _constant_regression(architecture, y, sample_weight):
     loss, settings = architecture.loss, architecture.loss_settings
     own = None if sample_weight is None else np.repeat(sample_weight[:, np.newaxis], y.shape[1], 1)
-    candidates = [np.average(y, axis=0, weights=sample_weight)]
+    candidates = [_mean(y, sample_weight)]
     if loss not in ("squared_error", "poisson", "gamma"):
         levels = settings.quantile if loss == "quantile" else [0.5]
         found = np.quantile(y, levels, axis=0, weights=own, method="inverted_cdf")
@@ -94,7 +101,7 @@ def _constant_regression(architecture, y, sample_weight):
     for predicted in candidates:
         predicted = np.clip(predicted, *RANGES[architecture.out_activation])
         found = _REGRESSION[loss](predicted, y, settings)
-        found = np.average(found, axis=0, weights=sample_weight)
+        found = _mean(found, sample_weight)
         if loss not in ("poisson", "gamma"):
             # where y is constant, an error of a tenth is as good
             errors = [_REGRESSION[loss](0, e * predicted, settings) for e in (-0.1, 0.1)]
