@@ -31,6 +31,9 @@ from .tabular_docs import documented
 # parametrization of Holzmueller et al. does: weights have 1 / sqrt(fan_in) besides.
 BIAS_RATE, SCALE_RATE, EMBEDDING_RATE, SCALE_DECAY = 0.1, 6.0, 0.1, 36.0
 SMALL = 40  # samples below which none are held out, and no units dropped
+N_EPOCHS, FEW_FOR_REGRESSION = 64, 1500
+# largest number of samples -> rows of a batch, as Holzmueller et al. choose them
+BATCH_SIZES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512), (np.inf, 1024))
 
 
 class _TabularMLP(_BaseMLP):
@@ -45,6 +48,7 @@ class _TabularMLP(_BaseMLP):
         "numeric_embedding": [StrOptions(set(NUMERIC_EMBEDDINGS)), None],
         "numeric_scaling": [StrOptions(set(SCALINGS))],
         "min_category_count": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [*_BaseMLP._parameter_constraints["max_iter"], None],
         "bagging": ["boolean"],
         "refit": ["boolean"],
         "clip_predictions": ["boolean"],
@@ -69,7 +73,12 @@ class _TabularMLP(_BaseMLP):
             "scale_decay": SCALE_DECAY,
         }
         holds_out = settings.early_stopping and not (self._is_small or self.bagging)
-        return replace(settings, rates=rates, early_stopping=holds_out)
+        max_iter = self.max_iter or self._epochs(len(self._labels))
+        return replace(settings, rates=rates, early_stopping=holds_out, max_iter=max_iter)
+
+    def _epochs(self, n_samples):
+        """The number of epochs for ``max_iter=None``."""
+        return N_EPOCHS
 
     def _begin(self, X, y, sample_weight, incremental=False, **given):
         self._check_bagging(given.get("held_out", (None,))[0], incremental)
@@ -155,7 +164,8 @@ class _TabularMLP(_BaseMLP):
     def _batch_size(self, n_samples):
         if self.batch_size != "auto":
             return clipped_batch_size(self.solver, self.batch_size, n_samples)
-        return min(n_samples, 128 if n_samples < 4096 else 256)
+        sizes = (size for most, size in BATCH_SIZES if n_samples <= most)
+        return min(n_samples, next(sizes))
 
     def _new_architecture(self, n_features, n_outputs, loss_settings, dtype, held):
         architecture, activation = super()._new_architecture(
@@ -269,7 +279,7 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         clip_norm=None,
         clip_value=None,
         batch_size="auto",
-        max_iter=64,
+        max_iter=None,
         max_time=None,
         early_stopping=True,
         tol=1e-4,
@@ -397,7 +407,7 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         clip_norm=None,
         clip_value=None,
         batch_size="auto",
-        max_iter=64,
+        max_iter=None,
         max_time=None,
         early_stopping=True,
         tol=1e-4,
@@ -448,6 +458,9 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _epochs(self, n_samples):
+        return N_EPOCHS if n_samples > FEW_FOR_REGRESSION else 2 * N_EPOCHS
 
     def _scales_targets(self):
         """Whether targets are standardized: not where predictions must be positive, or have other

@@ -72,8 +72,12 @@ categorical_features : 'from_dtype', array-like or None, default=
         as fast; biases and embeddings do not decay.
 
     batch_size : int or 'auto', default=
-        Number of samples in a mini-batch; 'auto' means 128 below 4096 samples,
-        otherwise 256.
+        Number of samples in a mini-batch. 'auto' means 64 up to 1,024 samples,
+        128 up to 8,192, 256 up to 30,000, 512 up to 100,000, and 1,024 beyond.
+
+    max_iter : int or None, default=
+        Number of epochs, at whose end the schedules end. None means 64, and 128
+        for regression with up to 1,500 samples.
 
     bagging : bool, default=
         Whether each of the `n_estimators` networks is trained on other samples:
