@@ -11,7 +11,12 @@ from sklearn.model_selection import cross_val_score
 from fastmlp import MLPClassifier, MLPRegressor
 from fastmlp._core import N_LISTS, N_TRAINED
 from fastmlp._network.architecture import PARAMETERS, Architecture
-from fastmlp._network.initialization import INITIALIZATIONS, initial_parameters
+from fastmlp._network.columns import Column, embedding_shapes
+from fastmlp._network.initialization import (
+    INITIALIZATIONS,
+    initial_embeddings,
+    initial_parameters,
+)
 from reference.problems import NORMALIZED, bits, ours, problem
 
 # fan_in, fan_out -> variance
@@ -266,3 +271,23 @@ def test_starts_that_are_refused(name):
     with pytest.raises(ValueError, match=message):
         model.set_params(init=init).fit(X, y)
     assert bits(model, X) == before
+
+
+def test_embeddings(dtype):
+    columns = (
+        *(Column("pbld", i, 4, 200) for i in range(3)),
+        Column("plr", 0, 8, 200),
+        Column("category", 0, 8, n_levels=300),
+        Column("number", 4),
+    )
+    drawn = initial_embeddings(columns, np.random.RandomState(0), dtype, deviation=0.1)
+    assert [a.shape for a in drawn] == list(embedding_shapes(columns))
+    assert {a.dtype for a in drawn} == {dtype}
+    scales, frequencies, phases, weights, biases = drawn[:5]
+    assert (scales == 1).all()
+    assert frequencies.std() == pytest.approx(0.1, rel=0.2)
+    assert -np.pi < phases.min() < -3 < 3 < phases.max() < np.pi
+    assert max(np.abs(weights).max(), np.abs(biases).max()) <= 200**-0.5
+    plr = drawn[13:16]
+    assert 0.9 < np.abs(plr[1]).max() * 400**0.5 <= 1  # of cosines and sines
+    assert drawn[16].std() == pytest.approx(1, rel=0.05)
