@@ -61,6 +61,10 @@ cdef class Engine(Workspace):
             raise ValueError("this engine was made for the other kind of X, sparse or dense")
         self._check_targets(dataset)
 
+    def _check_optimizer(self):
+        if not self.takes_steps:
+            raise ValueError("this engine was made without an optimizer and cannot take steps")
+
     def _check_targets(self, Dataset dataset):
         cdef Layer *last = &self.layers[self.run.n_layers - 1]
         y, targets = dataset.y, TARGETS[LOSSES[self.run.loss]]
@@ -184,6 +188,8 @@ cdef class Engine(Workspace):
             if (engine._most_rows != self._most_rows
                     or engine.n_parameters != self.n_parameters):
                 raise ValueError("networks side by side must have the same shape")
+        if take_steps:
+            self._check_optimizer()
         distinct = orders if orders.strides[0] else orders[:1]  # a view may repeat one
         if orders.ndim != 2 or not distinct.flags.c_contiguous:
             raise ValueError("orders must be a C-contiguous (n_epochs, n_rows) array")
@@ -308,6 +314,7 @@ cdef class Engine(Workspace):
         """The optimizer's step by the sum in the layers' gradient arrays, of a batch whose weights
         sum to `weight`. Returns the penalty before the step; the loss is (loss + penalty) / weight.
         The data set only determines how the work is divided."""
+        self._check_optimizer()
         if self.layers[0].gradient is NULL:
             raise ValueError("apply_step needs gradient arrays")
         if not weight > 0:

@@ -13,6 +13,7 @@ cdef class Workspace:
     cdef readonly size_t n_parameters
     cdef size_t _most_rows
     cdef int n_threads
+    cdef bint takes_steps               # whether there is an optimizer
     cdef Columns _columns
     cdef uint64_t _seed
     cdef tuple _dropout                 # rates as the architecture has them

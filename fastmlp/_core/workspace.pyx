@@ -78,7 +78,8 @@ cdef class Workspace:
         self._kept = [layers, column_arrays]
         self.run.kernels = kernels_of_type(is_double(architecture.dtype))
         self._choose_loss(architecture)
-        self.run.optimizer = OPTIMIZERS.index(optimizer) if optimizer is not None else 0
+        self.takes_steps = optimizer is not None
+        self.run.optimizer = OPTIMIZERS.index(optimizer) if self.takes_steps else 0
         self.run.normalization = NORMALIZATIONS.index(architecture.normalization)
         self.run.fixed_row_blocks = self.run.normalization != NO_NORMALIZATION
         self.n_threads, self._most_rows = n_threads, micro_batch_rows

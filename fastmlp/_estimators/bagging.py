@@ -109,10 +109,10 @@ def refit(estimator, task, epochs):
     """
     architecture = task.network.architecture
     drawn = estimator._draw_parameters(architecture, None, task.dataset)
-    network = estimator._new_network(architecture, drawn)
+    network = estimator._new_network(architecture, drawn, task.settings)
     order = np.arange(len(task.dataset), dtype=np.intp)
     parts = [(network, drawn, task.parameters, epochs[0])]
-    if estimator.bagging:
+    if task.settings.bagging:
         parts = zip(network.networks, members(drawn), members(task.parameters), epochs, strict=True)
     for part, start, own, n_epochs in parts:
         settings = replace(

@@ -189,7 +189,7 @@ class _BaseMLP(ParameterChecks, Predictor):
                 parameters = self._copy_parameters(architecture, held)
             record = self._read_record()
             order, validation, scorer = np.arange(len(y), dtype=np.intp), None, None
-            stochastic = self.solver in OPTIMIZERS
+            stochastic = settings.solver in OPTIMIZERS
             if held_out[0] is not None:
                 validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
                 self._warn_of_other_scales(X, validation.dataset)
@@ -203,7 +203,7 @@ class _BaseMLP(ParameterChecks, Predictor):
                 validation, scorer = self._validation(record, dataset, rows, given, labels)
             if sample_weight is not None and sample_weight[order].sum() == 0:
                 raise ValueError("The sample weights of the training set sum to zero.")
-            network = self._new_network(architecture, parameters)
+            network = self._new_network(architecture, parameters, settings)
             batch_size = self._batch_size(len(order))
             # allocate all memory that training needs, so that a lack of it is found here
             whole_gradient = not stochastic or self.clip_norm is not None
@@ -241,7 +241,7 @@ class _BaseMLP(ParameterChecks, Predictor):
         return self
 
     def _run(self, task, incremental):
-        if self.solver in OPTIMIZERS:
+        if task.settings.solver in OPTIMIZERS:  # not self.solver, which a scorer may have changed
             fit_stochastic(task, self._random_state, incremental=incremental)
         else:
             fit_lbfgs(task)
@@ -312,7 +312,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             frozen_layers=frozen_layers(self, architecture.n_layers),
         )
 
-    def _new_network(self, architecture, parameters):
+    def _new_network(self, architecture, parameters, settings):
         """The Network or Ensemble to train, with its starting weights."""
         make, seed = Network, 0
         if self.n_estimators > 1:
@@ -321,11 +321,11 @@ class _BaseMLP(ParameterChecks, Predictor):
             seed = int.from_bytes(self._random_state.bytes(8), "little")
         network = make(
             architecture,
-            optimizer=self.solver if self.solver in OPTIMIZERS else None,
+            optimizer=settings.solver if settings.solver in OPTIMIZERS else None,
             n_threads=effective_n_threads(self.n_threads),
             seed=seed,
             frozen_layers=frozen_layers(self, architecture.n_layers),
-            average=self.average_weights is not None,
+            average=settings.average_weights is not None,
         )
         network.set_parameters(*parameters)
         return network

@@ -62,7 +62,8 @@ class _TabularMLP(_BaseMLP):
     restore_best_weights = "auto"
 
     def _training_settings(self):
-        return replace(super()._training_settings(), fades=True)
+        own = {"bagging": self.bagging, "refit": self.refit, "fades": True}
+        return replace(super()._training_settings(), **own)
 
     def _adapted(self, settings, architecture):
         rates = {
@@ -72,7 +73,7 @@ class _TabularMLP(_BaseMLP):
             "embeddings": EMBEDDING_RATE,
             "scale_decay": SCALE_DECAY,
         }
-        holds_out = settings.early_stopping and not (self._is_small or self.bagging)
+        holds_out = settings.early_stopping and not (self._is_small or settings.bagging)
         max_iter = self.max_iter or self._epochs(len(self._labels))
         return replace(settings, rates=rates, early_stopping=holds_out, max_iter=max_iter)
 
@@ -101,15 +102,15 @@ class _TabularMLP(_BaseMLP):
 
     def _run(self, task, incremental):
         X, labels = vars(self).pop("_given"), vars(self).pop("_labels")
-        if not self.bagging:
+        if not task.settings.bagging:
             super()._run(task, incremental)
             epochs = [task.record.best_iteration]
         else:
             outputs, records = fit_bagged(self, task, X, labels)
             self.oof_prediction_ = self._readable(outputs)
             epochs = self.best_iterations_ = [record.best_iteration for record in records]
-        held_out = self.bagging or len(task.order) < len(task.dataset)
-        if self.refit and held_out and not incremental:
+        held_out = task.settings.bagging or len(task.order) < len(task.dataset)
+        if task.settings.refit and held_out and not incremental:
             refit(self, task, epochs)
 
     def _checked(self, X, y, sample_weight, reset):

@@ -49,6 +49,8 @@ class TrainingSettings:
     average_weights: str | None
     rates: dict | None = None  # factors of the learning rate; see Network.train
     fades: bool = False  # whether dropout and weight decay follow `fade`, and schedules end in time
+    bagging: bool = False
+    refit: bool = False
     last_epoch: int | None = None  # ends the training before the schedule ends
 
     @cached_property
