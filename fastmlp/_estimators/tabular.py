@@ -1,7 +1,8 @@
 """TabularClassifier and TabularRegressor: MLPs that read tables as they are."""
 
 from dataclasses import replace
-from numbers import Integral
+from math import ceil
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.metrics import log_loss
@@ -332,6 +333,15 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _strata(self, labels):
+        fraction = self.validation_fraction
+        given = self.stratify_validation is not None or not isinstance(fraction, Real)
+        if given or labels.ndim > 1:
+            return super()._strata(labels)
+        counts, n_held_out = np.unique(labels, return_counts=True)[1], ceil(fraction * len(labels))
+        fits = len(counts) <= min(n_held_out, len(labels) - n_held_out) and counts.min() > 1
+        return labels if fits else None
 
     def _readable(self, output):
         """What predict_proba makes of outputs; decision values of the hinge loss as they are."""

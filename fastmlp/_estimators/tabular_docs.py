@@ -94,6 +94,10 @@ categorical_features : 'from_dtype', array-like or None, default=
         Whether to hold out samples, and to keep the epoch with the best score
         on them. None are held out with fewer than 40 samples.
 
+    stratify_validation : bool or None, default=
+        Whether the samples held out have the proportions of the classes. None
+        means yes, if every class has at least two samples.
+
     scoring : str, callable or None, default=
         Score on the validation set, as for the other estimators. None means R2
         for regression; for classification minus the log loss (of multilabel

@@ -143,3 +143,19 @@ def test_the_time_limit_of_a_short_training_changes_nothing(case):
     unlimited = clone(model).fit(table, y)
     limited = clone(model).set_params(max_time=1000).fit(table, y)
     np.testing.assert_array_equal(probabilities(limited, table), probabilities(unlimited, table))
+
+
+@pytest.mark.parametrize("counts", [(200, 50, 50), (280, 10, 10), (298, 2, 0), (299, 1, 0)])
+def test_every_class_is_held_out_where_it_can_be(counts):
+    rng = np.random.RandomState(0)
+    y = rng.permutation(np.repeat([0, 1, 2], counts))
+    held_out = []
+
+    def scorer(estimator, X, y):
+        held_out.append(np.bincount(y, minlength=3))
+        return 0.0
+
+    model = TabularClassifier(**SMALL, scoring=scorer)
+    model.set_params(max_iter=1).fit(rng.normal(size=(300, 2)), y)
+    expected = np.array(counts) / 5
+    assert np.abs(held_out[0] - expected).max() <= 1
