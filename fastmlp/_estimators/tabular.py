@@ -1,5 +1,7 @@
 """TabularClassifier and TabularRegressor: MLPs that read tables as they are."""
 
+import copy
+import warnings
 from dataclasses import replace
 from numbers import Integral
 
@@ -14,15 +16,16 @@ from .._inputs.encoder import TableEncoder
 from .._inputs.scaling import SCALINGS
 from .._network.architecture import Architecture
 from .._network.columns import Column
-from .._network.conversion import layer_widths
+from .._network.conversion import TABLE_PARAMETERS, converted_table, layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
+from .advice import warn_of_other_scales
 from .base import _BaseMLP, _checked_weights
 from .classifier import MLPClassifier
 from .constraints import clipped_batch_size
 from .docs import REGRESSOR_LOSS
-from .losses import needs_positive_predictions
+from .losses import CLASSIFIER_LOSSES, check_name, loss_settings, needs_positive_predictions
 from .regressor import MLPRegressor
 from .tabular_docs import documented
 
@@ -38,15 +41,24 @@ FREQUENCY_DEVIATION = 0.1
 # parametrization of Holzmueller et al. does: weights have 1 / sqrt(fan_in) besides.
 BIAS_RATE, SCALE_RATE, EMBEDDING_RATE, SCALE_DECAY = 0.1, 6.0, 0.1, 36.0
 SMALL = 40  # samples below which none are held out, and no units dropped
+# Parameters that describe how the network reads a table: those of the first fit stay in force.
+KEPT = (
+    *("categorical_features", "numeric_embedding", "numeric_scaling", "min_category_count"),
+    "scale_targets",
+)
 
 
-def numeric_edges(values, n_bins):
-    """The edges of bins with equal numbers of the values."""
-    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
-    return tuple(quantiles.tolist())
+def numeric_edges(values, weights, n_bins):
+    """The edges of bins with equal numbers of the values, or equal sums of their weights."""
+    if weights is not None:
+        values, weights = values[weights > 0], weights[weights > 0]
+    quantiles = np.quantile(
+        values, np.linspace(0, 1, n_bins + 1), weights=weights, method="inverted_cdf"
+    )
+    return tuple(np.unique(quantiles).tolist())
 
 
-def numeric_column(embedding, source, values):
+def numeric_column(embedding, source, values, weights):
     """The Column of a number.
 
     Parameters
@@ -57,6 +69,8 @@ def numeric_column(embedding, source, values):
         Its column of the table's numbers.
     values : ndarray of shape (n_samples,)
         The numbers to train on, which set the bins of "ple".
+    weights : ndarray of shape (n_samples,) or None
+        Their weights.
     """
     if embedding == "pbld":
         return Column("pbld", source, PBLD_UNITS, PBLD_TERMS)
@@ -65,13 +79,13 @@ def numeric_column(embedding, source, values):
     if embedding == "periodic":
         return Column("periodic", source, 2 * PERIODIC_TERMS, PERIODIC_TERMS)
     if embedding == "ple":
-        edges = numeric_edges(values, PLE_BINS)
+        edges = numeric_edges(values, weights, PLE_BINS)
         if len(edges) > 2:  # else a single bin, which is a number
             return Column("ple", source, len(edges) - 1, constants=edges)
     return Column("number", source)
 
 
-def table_columns(encoder, samples, embedding):
+def table_columns(encoder, samples, weights, embedding):
     """The Columns of a table.
 
     Parameters
@@ -79,6 +93,8 @@ def table_columns(encoder, samples, embedding):
     encoder : TableEncoder
     samples : Samples
         Those to train on.
+    weights : ndarray of shape (n_samples,) or None
+        Their weights.
     embedding : str or None
         Of numbers, as `numeric_embedding`.
     """
@@ -86,7 +102,7 @@ def table_columns(encoder, samples, embedding):
     for i, item in enumerate(encoder.inputs_):
         if item.kind == "numeric":
             values = samples.values[:, item.source]
-            columns.append(numeric_column(embedding, item.source, values))
+            columns.append(numeric_column(embedding, item.source, values, weights))
         elif item.kind == "plain":
             columns.append(Column("number", item.source))
         else:
@@ -131,7 +147,7 @@ class _TabularMLP(_BaseMLP):
     def _training_settings(self):
         return replace(super()._training_settings(), fades=True)
 
-    def _adapted(self, settings, architecture):
+    def _adapted(self, settings, architecture, incremental, X_val):
         rates = {
             "weights": [fan_in**-0.5 for fan_in in architecture.units[:-1]],
             "biases": BIAS_RATE,
@@ -139,7 +155,14 @@ class _TabularMLP(_BaseMLP):
             "embeddings": EMBEDDING_RATE,
             "scale_decay": SCALE_DECAY,
         }
-        early_stopping = settings.early_stopping and not self._is_small
+        early_stopping = settings.early_stopping
+        if self._is_small and X_val is None and not hasattr(self.validation_fraction, "split"):
+            early_stopping = False
+            if settings.early_stopping and self.scoring is not None and not incremental:
+                warnings.warn(
+                    f"scoring={self.scoring!r} has no effect, because no samples are held out with"
+                    f" fewer than {SMALL}: pass X_val and y_val to fit."
+                )
         return replace(settings, rates=rates, early_stopping=early_stopping)
 
     def _checked(self, X, y, sample_weight, reset):
@@ -159,20 +182,29 @@ class _TabularMLP(_BaseMLP):
                 dtype=self._new_dtype(len(y)),
             )
             samples = self._encoder.fit_transform(X, None, sample_weight, estimator=self)
-            self._table_columns = table_columns(self._encoder, samples, self.numeric_embedding)
-            self._is_small = len(y) < SMALL
+            self._table_columns = table_columns(
+                self._encoder, samples, sample_weight, self.numeric_embedding
+            )
+            self._kept = {name: getattr(self, name) for name in KEPT if hasattr(self, name)}
         else:
-            samples = self._encoder.transform(X, estimator=self)
+            dtype = None if self.dtype == "auto" else np.dtype(self.dtype)
+            samples = self._encoder.transform(X, estimator=self, dtype=dtype)
         check_consistent_length(samples.values, y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return samples, y, sample_weight
 
-    def _warn_of_scales(self, X):
-        pass  # numbers are scaled here
+    def _examine(self, X, y, sample_weight, fresh):
+        self._is_small = len(y) < SMALL
+        for name, value in self._kept.items():
+            if not np.array_equal(getattr(self, name), value):
+                warnings.warn(
+                    f"Training continues with {name}={value!r}, although it is now"
+                    f" {getattr(self, name)!r}. To change it, call fit with warm_start=False."
+                )
 
-    def _warn_of_other_scales(self, X, validation):
-        pass
+    def _compare(self, X, y, validation):
+        pass  # numbers are scaled here
 
     def _dataset(self, X, y=None, sample_weight=None):
         return Dataset(X.values, y, sample_weight, X.codes)
@@ -220,14 +252,23 @@ class _TabularMLP(_BaseMLP):
         return (*super()._held_lists(), vars(self)["embeddings_"])
 
     def _parameter_lists(self):
+        """The same as arrays of one type, in which numbers are encoded from now on."""
         check_is_fitted(self, "coefs_")
-        dtype = np.asarray(self.coefs_[0]).dtype
-        dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        return tuple([np.asarray(a, dtype) for a in arrays] for arrays in self._held_lists())
+        try:
+            lists = converted_table(self._held_lists(), self._table_columns)
+        except KeyError as error:
+            raise AttributeError(
+                f"{type(self).__name__!r} object must have coefs_, biases_ and embeddings_, but"
+                f" {error} is missing"
+            ) from None
+        dtype = lists[0][0].dtype
+        if self._encoder.dtype != dtype:
+            self._encoder = copy.copy(self._encoder).set_params(dtype=dtype)
+        return lists
 
     def _fitted(self):
         lists = self._parameter_lists()
-        units = layer_widths(lists[:-1])
+        units = layer_widths(lists[:-1], TABLE_PARAMETERS)
         architecture = Architecture(
             units,
             self._activations(len(units) - 1)[:-1],
@@ -239,7 +280,7 @@ class _TabularMLP(_BaseMLP):
         return [network_parameters(architecture, own) for own in networks]
 
     def _forward(self, X, depth=None):
-        check_is_fitted(self, "coefs_")
+        self._parameter_lists()  # sets the type of the samples
         samples = self._encoder.transform(X, estimator=self)
         return self._outputs(self._dataset(samples), depth)[0]
 
@@ -353,6 +394,11 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _check_loss(self):
+        check_name(self.loss, CLASSIFIER_LOSSES)
+        smoothing = self.label_smoothing if self.loss == "log_loss" else 0.0
+        return loss_settings(self.loss, self.loss_params, smoothing=smoothing)
 
     def _validation_score(self, y, output, sample_weight):
         """Minus the log loss, without label smoothing, because the accuracy on few samples says
@@ -471,37 +517,43 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         self.dtype = dtype
         self.n_threads = n_threads
 
-    def _scales_targets(self):
-        """Whether targets are standardized: not where predictions must be positive, or have other
-        bounds that standardized targets would break."""
-        identity = self._out_activation == "identity"
-        return self.scale_targets and identity and not needs_positive_predictions(self.loss)
+    def _examine(self, X, y, sample_weight, fresh):
+        super()._examine(X, y, sample_weight, fresh)
+        if y.dtype.kind in "fiub":  # else refused later
+            self._measure_targets(y.astype(np.float64).reshape(len(y), -1), sample_weight, fresh)
 
-    def _checked(self, X, y, sample_weight, reset):
-        samples, y, sample_weight = super()._checked(X, y, sample_weight, reset)
-        if reset:
-            self._measure_targets(y, sample_weight)
-        return samples, y, sample_weight
-
-    def _measure_targets(self, y, weights):
-        """Set mean, scale and range of the targets to train on."""
-        self._target_mean, self._target_scale, self._target_range = np.zeros(1), np.ones(1), None
-        if y.dtype.kind not in "fiub":
-            return  # refused later
-        y = y.astype(np.float64).reshape(len(y), -1)
+    def _measure_targets(self, y, weights, fresh):
+        """Set mean, scale and range of the targets to train on; the range is that of all calls."""
         if weights is not None:
             y, weights = y[weights > 0], weights[weights > 0]
-        self._target_range = y.min(axis=0), y.max(axis=0)
-        if self._scales_targets():
-            self._target_mean = np.average(y, axis=0, weights=weights)
-            variance = np.average((y - self._target_mean) ** 2, axis=0, weights=weights)
-            self._target_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+        low, high = y.min(axis=0), y.max(axis=0)
+        if not fresh and len(low) == len(self._target_mean):
+            low, high = (
+                np.minimum(low, self._target_range[0]),
+                np.maximum(high, self._target_range[1]),
+            )
+        self._target_range = low, high
+        # standardized targets would break other bounds of the predictions
+        scalable = self._out_activation == "identity" and not needs_positive_predictions(self.loss)
+        if fresh or not scalable:
+            self._target_mean, self._target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
+        if fresh and scalable and self.scale_targets:
+            # in units of a power of two, which changes no bits, no square is infinite or zero
+            unit = np.ldexp(1.0, np.frexp(np.maximum(-low, high))[1] - 1)
+            mean = np.average(y / unit, axis=0, weights=weights)
+            variance = np.average((y / unit - mean) ** 2, axis=0, weights=weights)
+            self._target_mean = mean * unit
+            self._target_scale = np.where(variance > 0, np.sqrt(variance) * unit, 1.0)
+
+    def _compare(self, X, y, validation):
+        own, other = (a * self._target_scale + self._target_mean for a in (y, validation.y))
+        warn_of_other_scales(own, other, "y")
 
     def _encoded(self, y, dtype):
         if y.dtype.kind in "fiub":
-            shape = y.shape
-            y = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
-            y = y.reshape(shape)
+            columns = y.reshape(len(y), -1)
+            if columns.shape[1] == len(self._target_mean):  # else refused later
+                y = ((columns - self._target_mean) / self._target_scale).reshape(y.shape)
         return super()._encoded(y, dtype)
 
     def _forward(self, X, depth=None):

@@ -66,13 +66,18 @@ categorical_features : 'from_dtype', array-like or None, default=
         training, along half a cosine. The scales of the inputs decay 36 times
         as fast; biases and embeddings do not decay.
 
+    label_smoothing : float, default=
+        With ``loss='log_loss'``, share of each target that is spread evenly over
+        all classes. No effect with another loss.
+
     batch_size : int or 'auto', default=
         Number of samples in a mini-batch; 'auto' means 128 below 4096 samples,
         otherwise 256.
 
     early_stopping : bool, default=
         Whether to hold out samples, and to keep the epoch with the best score
-        on them. None are held out with fewer than 40 samples.
+        on them. With fewer than 40 samples, none are held out unless
+        `validation_fraction` is a splitter.
 
     scoring : str, callable or None, default=
         Score on the validation set, as for the other estimators. None means R2
