@@ -16,7 +16,7 @@ from .._inputs.encoder import TableEncoder
 from .._inputs.scaling import SCALINGS
 from .._network.architecture import Architecture
 from .._network.columns import Column
-from .._network.conversion import TABLE_PARAMETERS, converted_table, layer_widths
+from .._network.conversion import converted_table, layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
@@ -268,7 +268,7 @@ class _TabularMLP(_BaseMLP):
 
     def _fitted(self):
         lists = self._parameter_lists()
-        units = layer_widths(lists[:-1], TABLE_PARAMETERS)
+        units = layer_widths(lists[:-1])
         architecture = Architecture(
             units,
             self._activations(len(units) - 1)[:-1],

@@ -81,8 +81,9 @@ def converted_table(lists, columns):
     """
     layers = lists[:2] if is_uniform(lists[:2]) else converted(lists[:2], TABLE_PARAMETERS)
     embeddings = _arrays(lists[2], TABLE_PARAMETERS[2])
-    first, n_units = layers[0][0], n_units_of(columns)
-    if first.ndim not in (2, 3) or first.shape[-2] != n_units:
+    width, n_units = layer_widths(layers, TABLE_PARAMETERS)[0], n_units_of(columns)
+    first = layers[0][0]
+    if width != n_units:
         raise ValueError(
             f"coefs_[0] must have {n_units} rows, because the columns become {n_units} units, got"
             f" the shape {first.shape}."

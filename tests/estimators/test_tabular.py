@@ -196,9 +196,9 @@ def test_what_is_no_table_is_refused(make):
 
     y = np.arange(N) % 2
     for X in (sparse.csr_array(np.eye(N)), sparse.csc_matrix(np.eye(N))):
-        with pytest.raises(TypeError, match="Sparse data was passed for X.*toarray"):
+        with pytest.raises(TypeError, match=r"Sparse data was passed for X.*toarray"):
             make().fit(X, y)
-        with pytest.raises(TypeError, match="Sparse data was passed for X.*toarray"):
+        with pytest.raises(TypeError, match=r"Sparse data was passed for X.*toarray"):
             make().fit(np.eye(N), y).predict(X)
     for X, words in (
         (FRAME["number"], "2-dimensional"),
@@ -212,7 +212,7 @@ def test_what_is_no_table_is_refused(make):
         with pytest.raises((TypeError, ValueError), match=words):
             make().fit(X, y[: len(X)])
     for value in ([1], b"a", {}):
-        with pytest.raises(TypeError, match="'a' holds values of type .*Convert the column"):
+        with pytest.raises(TypeError, match=r"'a' holds values of type .*Convert the column"):
             make().fit(pd.DataFrame({"a": [value] * N}), y)
     with pytest.raises(TypeError, match="collect"):
         make().fit(pl.DataFrame(DATA).lazy(), y)
