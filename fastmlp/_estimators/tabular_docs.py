@@ -35,7 +35,9 @@ categorical_features : 'from_dtype', array-like or None, default=
         How numbers are scaled before. 'robust': ``z = (x - median) / (q75 -
         q25)``, then ``z / sqrt(1 + (z / 3) ** 2)``, which lies between -3 and
         3. 'quantile': to a normal distribution, by
-        :class:`sklearn.preprocessing.QuantileTransformer`.
+        :class:`sklearn.preprocessing.QuantileTransformer`. Scales, and levels
+        of categories, are those of the first call where training goes on
+        (`warm_start`, ``partial_fit``).
 
     min_category_count : int, default=
         A category that occurs in fewer rows is rare. All rare and unknown
@@ -47,7 +49,7 @@ categorical_features : 'from_dtype', array-like or None, default=
         validation loss are those of the standardized targets.
 
     clip_predictions : bool, default=
-        Whether predictions are clipped to the range of the targets in `fit`.
+        Whether predictions are clipped to the range of the targets trained on.
 
     dropout : float or array-like of float, default=
         Probability with which each output of a hidden layer is set to zero, of

@@ -224,20 +224,18 @@ def test_changes_in_place_are_used(model, name):
     assert not np.allclose(predictions(model), before, rtol=1e-3)
 
 
+def put(*names):
+    """A function that gives a model these lists of another one."""
+    return lambda model, other: vars(model).update({n: getattr(other, n) for n in names})
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (
-            lambda m, o: setattr(m, "coefs_", o.coefs_),
-            ValueError,
-            r"coefs_\[0\] must have \d+ rows",
-        ),
-        (lambda m, o: setattr(m, "biases_", o.biases_), ValueError, r"biases_\[0\] must have the"),
-        (
-            lambda m, o: setattr(m, "embeddings_", o.embeddings_),
-            ValueError,
-            "embeddings_ must have",
-        ),
+        (put("coefs_", "biases_"), ValueError, r"coefs_\[0\] must have \d+ rows"),
+        (put("coefs_"), ValueError, r"biases_\[0\] must have the shape"),
+        (put("biases_"), ValueError, r"biases_\[0\] must have the shape"),
+        (put("embeddings_"), ValueError, r"embeddings_ must have \d+ arrays"),
         (lambda m, o: m.coefs_.pop(), ValueError, "coefs_ has 1 arrays, so biases_ must have 1"),
         (lambda m, o: m.biases_.pop(), ValueError, "biases_ must have 2; it has 1"),
         (lambda m, o: m.embeddings_.pop(), ValueError, r"embeddings_ must have \d+ arrays"),
