@@ -122,6 +122,11 @@ def table_columns(encoder, samples, weights, embedding):
     return tuple(columns)
 
 
+def _holds_numbers(y):
+    """Whether targets are dense and numeric, as those of a regressor must be."""
+    return isinstance(y, np.ndarray) and y.dtype.kind in "fiub"
+
+
 class _TabularMLP(_BaseMLP):
     """What the two estimators of tables share.
 
@@ -179,7 +184,7 @@ class _TabularMLP(_BaseMLP):
                 categorical_features=self.categorical_features,
                 scaling=self.numeric_scaling,
                 min_category_count=self.min_category_count,
-                dtype=self._new_dtype(len(y)),
+                dtype=self._new_dtype(y.shape[0]),
             )
             samples = self._encoder.fit_transform(X, None, sample_weight, estimator=self)
             self._table_columns = table_columns(
@@ -195,7 +200,7 @@ class _TabularMLP(_BaseMLP):
         return samples, y, sample_weight
 
     def _examine(self, X, y, sample_weight, fresh):
-        self._is_small = len(y) < SMALL
+        self._is_small = y.shape[0] < SMALL
         for name, value in self._kept.items():
             if not np.array_equal(getattr(self, name), value):
                 warnings.warn(
@@ -519,7 +524,7 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
 
     def _examine(self, X, y, sample_weight, fresh):
         super()._examine(X, y, sample_weight, fresh)
-        if y.dtype.kind in "fiub":  # else refused later
+        if _holds_numbers(y):  # else refused later
             self._measure_targets(y.astype(np.float64).reshape(len(y), -1), sample_weight, fresh)
 
     def _measure_targets(self, y, weights, fresh):
@@ -550,7 +555,7 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         warn_of_other_scales(own, other, "y")
 
     def _encoded(self, y, dtype):
-        if y.dtype.kind in "fiub":
+        if _holds_numbers(y):
             columns = y.reshape(len(y), -1)
             if columns.shape[1] == len(self._target_mean):  # else refused later
                 y = ((columns - self._target_mean) / self._target_scale).reshape(y.shape)

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.model_selection import ShuffleSplit, TimeSeriesSplit
 
 from fastmlp import TabularClassifier, TabularRegressor
@@ -193,6 +194,11 @@ def test_several_outputs():
     labels = (y[:, :2] > [0, 500]).astype(int)
     model = classifier().fit(FRAME, labels)
     assert model.predict(FRAME).shape == model.predict_proba(FRAME).shape == (N, 2)
+    dense = model.predict_proba(FRAME)
+    for convert in (sparse.csr_array, sparse.csc_matrix):
+        assert same(predictions(classifier().fit(FRAME, convert(labels))), dense)
+        with pytest.raises(TypeError, match=r"Sparse data was passed for y.*toarray"):
+            regressor().fit(FRAME, convert(labels))
     three = np.where(SIGNAL > 1.5, "far", LABELS)
     assert classifier().fit(FRAME, three).predict_proba(FRAME).shape == (N, 3)
 
