@@ -243,7 +243,7 @@ def test_repeated_names_go_by_position():
     X = pd.concat([FRAME[["number", "word"]], FRAME[["word", "number"]]], axis=1)
     model = classifier().fit(X, LABELS)
     assert model.predict(X).shape == (N,)
-    with pytest.raises(ValueError, match="several columns of the name 'number'"):
+    with pytest.raises(ValueError, match="several columns of the name 'word'"):
         model.predict(X.iloc[:, [1, 0, 2, 3]])
 
 
