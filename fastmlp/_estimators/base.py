@@ -169,9 +169,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             if fresh:
                 self._forget_network()
             X, y, sample_weight = self._checked(X, y, sample_weight, reset=fresh)
-            if fresh:
-                self._warn_of_scales(X)
-            warn_of_weights(sample_weight, self.alpha)
+            self._examine(X, y, sample_weight, fresh)
             dtype, labels = self._computing_dtype(X, held), y
             loss_settings = self._check_loss()
             y, n_outputs = self._encode_y(y, dtype, incremental, classes)
@@ -179,7 +177,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             architecture, last_activation = self._new_architecture(
                 X.shape[1], n_outputs, loss_settings, dtype, held
             )
-            settings = self._adapted(settings, architecture)
+            settings = self._adapted(settings, architecture, incremental, held_out[0])
             self._random_state = check_random_state(self.random_state)
             dataset = self._dataset(X, y, sample_weight)
             if fresh:
@@ -192,9 +190,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             stochastic = settings.solver in OPTIMIZERS
             if held_out[0] is not None:
                 validation, scorer = self._given_validation(*held_out, record, dtype, n_outputs)
-                self._warn_of_other_scales(X, validation.dataset)
-                if isinstance(self, RegressorMixin):
-                    warn_of_other_scales(y, validation.dataset.y, "y")
+                self._compare(X, y, validation.dataset)
             elif stochastic and settings.early_stopping and not incremental:
                 strata = self._strata(labels)
                 order, rows = split(
@@ -249,15 +245,20 @@ class _BaseMLP(ParameterChecks, Predictor):
     def _training_settings(self):
         return TrainingSettings(**{name: getattr(self, name) for name in _SETTINGS})
 
-    def _adapted(self, settings, architecture):
+    def _adapted(self, settings, architecture, incremental, X_val):
         """The settings for this network and data."""
         return settings
 
-    def _warn_of_scales(self, X):
-        warn_of_scales(X, type(self).__name__)
+    def _examine(self, X, y, sample_weight, fresh):
+        """Look at checked training data before they are used."""
+        if fresh:
+            warn_of_scales(X, type(self).__name__)
+        warn_of_weights(sample_weight, self.alpha)
 
-    def _warn_of_other_scales(self, X, validation):
+    def _compare(self, X, y, validation):
         warn_of_other_scales(X, validation.X, "X")
+        if isinstance(self, RegressorMixin):
+            warn_of_other_scales(y, validation.y, "y")
 
     def _dataset(self, X, y=None, sample_weight=None):
         """The Dataset of checked samples."""
@@ -349,7 +350,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             X, y = validate_data(
                 self, X, y, reset=reset, multi_output=True, y_numeric=numeric, **X_CHECKS
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             explain_tables(error)
             raise
         X = float_sparse(X)
@@ -520,7 +521,6 @@ class _BaseMLP(ParameterChecks, Predictor):
 
     def _strata(self, labels):
         """The classes by which the validation split is stratified, or None."""
-        return None
 
     def _validation(self, record, dataset, rows, X, labels):
         """The Validation on rows of a dataset, and the Scorer that it calls, if any. `X` and

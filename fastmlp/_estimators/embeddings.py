@@ -14,13 +14,17 @@ CATEGORY_UNITS = 8
 FREQUENCY_DEVIATION = 0.1
 
 
-def numeric_edges(values, n_bins):
-    """The edges of bins with equal numbers of the values."""
-    quantiles = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
-    return tuple(quantiles.tolist())
+def numeric_edges(values, weights, n_bins):
+    """The edges of bins with equal numbers of the values, or equal sums of their weights."""
+    if weights is not None:
+        values, weights = values[weights > 0], weights[weights > 0]
+    quantiles = np.quantile(
+        values, np.linspace(0, 1, n_bins + 1), weights=weights, method="inverted_cdf"
+    )
+    return tuple(np.unique(quantiles).tolist())
 
 
-def numeric_column(embedding, source, values):
+def numeric_column(embedding, source, values, weights):
     """The Column of a number.
 
     Parameters
@@ -31,6 +35,8 @@ def numeric_column(embedding, source, values):
         Its column of the table's numbers.
     values : ndarray of shape (n_samples,)
         The numbers to train on, which set the bins of "ple".
+    weights : ndarray of shape (n_samples,) or None
+        Their weights.
     """
     if embedding == "pbld":
         return Column("pbld", source, PBLD_UNITS, PBLD_TERMS)
@@ -39,13 +45,13 @@ def numeric_column(embedding, source, values):
     if embedding == "periodic":
         return Column("periodic", source, 2 * PERIODIC_TERMS, PERIODIC_TERMS)
     if embedding == "ple":
-        edges = numeric_edges(values, PLE_BINS)
+        edges = numeric_edges(values, weights, PLE_BINS)
         if len(edges) > 2:  # else a single bin, which is a number
             return Column("ple", source, len(edges) - 1, constants=edges)
     return Column("number", source)
 
 
-def table_columns(encoder, samples, embedding):
+def table_columns(encoder, samples, weights, embedding):
     """The Columns of a table.
 
     Parameters
@@ -53,6 +59,8 @@ def table_columns(encoder, samples, embedding):
     encoder : TableEncoder
     samples : Samples
         Those to train on.
+    weights : ndarray of shape (n_samples,) or None
+        Their weights.
     embedding : str or None
         Of numbers, as `numeric_embedding`.
     """
@@ -60,7 +68,7 @@ def table_columns(encoder, samples, embedding):
     for i, item in enumerate(encoder.inputs_):
         if item.kind == "numeric":
             values = samples.values[:, item.source]
-            columns.append(numeric_column(embedding, item.source, values))
+            columns.append(numeric_column(embedding, item.source, values, weights))
         elif item.kind == "plain":
             columns.append(Column("number", item.source))
         else:

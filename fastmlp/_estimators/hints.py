@@ -125,6 +125,13 @@ _ARGUMENTS = {
     "sample_weight_val": "sample_weight_eval_set",
 }
 
+# Errors about X that is a table of more than numbers.
+_TABLES = (
+    "Input X contains NaN|could not convert string to float|could not be promoted"
+    "|float.. argument must be .* not '(NAType|NoneType|NaTType|Timestamp|Period|Interval|Decimal"
+    "|datetime|date)"
+)
+
 # Private methods of scikit-learn's MLP that programs override -> what to use here instead.
 HOOKS = {
     "_init_coef": "the parameter init, which may be a callable",
@@ -303,8 +310,7 @@ def explains_arguments(fit):
 
 def explain_tables(error):
     """Name the estimators of tables in an error about missing values or strings in X."""
-    words = str(error)
-    if "Input X contains NaN" in words or "could not convert string to float" in words:
+    if re.search(_TABLES, str(error)):
         error.add_note(
             "fastmlp.TabularClassifier and fastmlp.TabularRegressor read tables with missing"
             " values, strings and categories as they are."

@@ -323,8 +323,9 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the network's floating point type. With several levels of the
-            quantile loss, one output for each level, in increasing order.
+            In the network's floating point type; float64 of a
+            :class:`TabularRegressor`. With several levels of the quantile loss,
+            one output for each level, in increasing order.
 
         Examples
         --------

@@ -1,5 +1,7 @@
 """TabularClassifier and TabularRegressor: MLPs that read tables as they are."""
 
+import copy
+import warnings
 from dataclasses import replace
 from math import ceil
 from numbers import Integral, Real
@@ -14,17 +16,18 @@ from .._core import Dataset
 from .._inputs.encoder import TableEncoder
 from .._inputs.scaling import SCALINGS
 from .._network.architecture import Architecture
-from .._network.conversion import layer_widths
+from .._network.conversion import converted_table, layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
+from .advice import warn_of_other_scales
 from .bagging import check_folds, fit_bagged, refit
 from .base import _BaseMLP
 from .classifier import MLPClassifier
 from .constraints import checked_weights, clipped_batch_size
 from .docs import REGRESSOR_LOSS
 from .embeddings import FREQUENCY_DEVIATION, NUMERIC_EMBEDDINGS, table_columns
-from .losses import needs_positive_predictions
+from .losses import CLASSIFIER_LOSSES, check_name, loss_settings, needs_positive_predictions
 from .regressor import MLPRegressor
 from .tabular_docs import documented
 
@@ -35,6 +38,16 @@ SMALL = 40  # samples below which none are held out, and no units dropped
 N_EPOCHS, FEW_FOR_REGRESSION = 64, 1500
 # largest number of samples -> rows of a batch, as Holzmueller et al. choose them
 BATCH_SIZES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512), (np.inf, 1024))
+# Parameters that describe how the network reads a table: those of the first fit stay in force.
+KEPT = (
+    *("categorical_features", "numeric_embedding", "numeric_scaling", "min_category_count"),
+    "scale_targets",
+)
+
+
+def _holds_numbers(y):
+    """Whether targets are dense and numeric, as those of a regressor must be."""
+    return isinstance(y, np.ndarray) and y.dtype.kind in "fiub"
 
 
 class _TabularMLP(_BaseMLP):
@@ -66,7 +79,7 @@ class _TabularMLP(_BaseMLP):
         own = {"bagging": self.bagging, "refit": self.refit, "fades": True}
         return replace(super()._training_settings(), **own)
 
-    def _adapted(self, settings, architecture):
+    def _adapted(self, settings, architecture, incremental, X_val):
         rates = {
             "weights": [fan_in**-0.5 for fan_in in architecture.units[:-1]],
             "biases": BIAS_RATE,
@@ -74,9 +87,17 @@ class _TabularMLP(_BaseMLP):
             "embeddings": EMBEDDING_RATE,
             "scale_decay": SCALE_DECAY,
         }
-        holds_out = settings.early_stopping and not (self._is_small or settings.bagging)
-        max_iter = self.max_iter or self._epochs(len(self._labels))
-        return replace(settings, rates=rates, early_stopping=holds_out, max_iter=max_iter)
+        early_stopping = settings.early_stopping and not settings.bagging
+        splits = settings.bagging or hasattr(self.validation_fraction, "split")
+        if self._is_small and X_val is None and not splits:
+            early_stopping = False
+            if settings.early_stopping and self.scoring is not None and not incremental:
+                warnings.warn(
+                    f"scoring={self.scoring!r} has no effect, because no samples are held out with"
+                    f" fewer than {SMALL}: pass X_val and y_val to fit."
+                )
+        max_iter = settings.max_iter or self._epochs(len(self._labels))
+        return replace(settings, rates=rates, early_stopping=early_stopping, max_iter=max_iter)
 
     def _epochs(self, n_samples):
         """The number of epochs for ``max_iter=None``."""
@@ -130,24 +151,33 @@ class _TabularMLP(_BaseMLP):
                 categorical_features=self.categorical_features,
                 scaling=self.numeric_scaling,
                 min_category_count=self.min_category_count,
-                dtype=self._new_dtype(len(y)),
+                dtype=self._new_dtype(y.shape[0]),
             )
             samples = self._encoder.fit_transform(X, None, sample_weight, estimator=self)
-            self._table_columns = table_columns(self._encoder, samples, self.numeric_embedding)
-            self._is_small = len(y) < SMALL
+            self._table_columns = table_columns(
+                self._encoder, samples, sample_weight, self.numeric_embedding
+            )
+            self._kept = {name: getattr(self, name) for name in KEPT if hasattr(self, name)}
         else:
-            samples = self._encoder.transform(X, estimator=self)
+            dtype = None if self.dtype == "auto" else np.dtype(self.dtype)
+            samples = self._encoder.transform(X, estimator=self, dtype=dtype)
         check_consistent_length(samples.values, y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._labels = y
         return samples, y, sample_weight
 
-    def _warn_of_scales(self, X):
-        pass  # numbers are scaled here
+    def _examine(self, X, y, sample_weight, fresh):
+        self._is_small = y.shape[0] < SMALL
+        for name, value in self._kept.items():
+            if not np.array_equal(getattr(self, name), value):
+                warnings.warn(
+                    f"Training continues with {name}={value!r}, although it is now"
+                    f" {getattr(self, name)!r}. To change it, call fit with warm_start=False."
+                )
 
-    def _warn_of_other_scales(self, X, validation):
-        pass
+    def _compare(self, X, y, validation):
+        pass  # numbers are scaled here
 
     def _dataset(self, X, y=None, sample_weight=None):
         return Dataset(X.values, y, sample_weight, X.codes)
@@ -196,10 +226,19 @@ class _TabularMLP(_BaseMLP):
         return (*super()._held_lists(), vars(self)["embeddings_"])
 
     def _parameter_lists(self):
+        """The same as arrays of one type, in which numbers are encoded from now on."""
         check_is_fitted(self, "coefs_")
-        dtype = np.asarray(self.coefs_[0]).dtype
-        dtype = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        return tuple([np.asarray(a, dtype) for a in arrays] for arrays in self._held_lists())
+        try:
+            lists = converted_table(self._held_lists(), self._table_columns)
+        except KeyError as error:
+            raise AttributeError(
+                f"{type(self).__name__!r} object must have coefs_, biases_ and embeddings_, but"
+                f" {error} is missing"
+            ) from None
+        dtype = lists[0][0].dtype
+        if self._encoder.dtype != dtype:
+            self._encoder = copy.copy(self._encoder).set_params(dtype=dtype)
+        return lists
 
     def _fitted(self):
         lists = self._parameter_lists()
@@ -215,7 +254,7 @@ class _TabularMLP(_BaseMLP):
         return [network_parameters(architecture, own) for own in networks]
 
     def _forward(self, X, depth=None):
-        check_is_fitted(self, "coefs_")
+        self._parameter_lists()  # sets the type of the samples
         samples = self._encoder.transform(X, estimator=self)
         return self._outputs(self._dataset(samples), depth)[0]
 
@@ -333,6 +372,11 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _check_loss(self):
+        check_name(self.loss, CLASSIFIER_LOSSES)
+        smoothing = self.label_smoothing if self.loss == "log_loss" else 0.0
+        return loss_settings(self.loss, self.loss_params, smoothing=smoothing)
 
     def _strata(self, labels):
         fraction = self.validation_fraction
@@ -473,37 +517,43 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
     def _epochs(self, n_samples):
         return N_EPOCHS if n_samples > FEW_FOR_REGRESSION else 2 * N_EPOCHS
 
-    def _scales_targets(self):
-        """Whether targets are standardized: not where predictions must be positive, or have other
-        bounds that standardized targets would break."""
-        identity = self._out_activation == "identity"
-        return self.scale_targets and identity and not needs_positive_predictions(self.loss)
+    def _examine(self, X, y, sample_weight, fresh):
+        super()._examine(X, y, sample_weight, fresh)
+        if _holds_numbers(y):  # else refused later
+            self._measure_targets(y.astype(np.float64).reshape(len(y), -1), sample_weight, fresh)
 
-    def _checked(self, X, y, sample_weight, reset):
-        samples, y, sample_weight = super()._checked(X, y, sample_weight, reset)
-        if reset:
-            self._measure_targets(y, sample_weight)
-        return samples, y, sample_weight
-
-    def _measure_targets(self, y, weights):
-        """Set mean, scale and range of the targets to train on."""
-        self._target_mean, self._target_scale, self._target_range = np.zeros(1), np.ones(1), None
-        if y.dtype.kind not in "fiub":
-            return  # refused later
-        y = y.astype(np.float64).reshape(len(y), -1)
+    def _measure_targets(self, y, weights, fresh):
+        """Set mean, scale and range of the targets to train on; the range is that of all calls."""
         if weights is not None:
             y, weights = y[weights > 0], weights[weights > 0]
-        self._target_range = y.min(axis=0), y.max(axis=0)
-        if self._scales_targets():
-            self._target_mean = np.average(y, axis=0, weights=weights)
-            variance = np.average((y - self._target_mean) ** 2, axis=0, weights=weights)
-            self._target_scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+        low, high = y.min(axis=0), y.max(axis=0)
+        if not fresh and len(low) == len(self._target_mean):
+            low, high = (
+                np.minimum(low, self._target_range[0]),
+                np.maximum(high, self._target_range[1]),
+            )
+        self._target_range = low, high
+        # standardized targets would break other bounds of the predictions
+        scalable = self._out_activation == "identity" and not needs_positive_predictions(self.loss)
+        if fresh or not scalable:
+            self._target_mean, self._target_scale = np.zeros(y.shape[1]), np.ones(y.shape[1])
+        if fresh and scalable and self.scale_targets:
+            # in units of a power of two, which changes no bits, no square is infinite or zero
+            unit = np.ldexp(1.0, np.frexp(np.maximum(-low, high))[1] - 1)
+            mean = np.average(y / unit, axis=0, weights=weights)
+            variance = np.average((y / unit - mean) ** 2, axis=0, weights=weights)
+            self._target_mean = mean * unit
+            self._target_scale = np.where(variance > 0, np.sqrt(variance) * unit, 1.0)
+
+    def _compare(self, X, y, validation):
+        own, other = (a * self._target_scale + self._target_mean for a in (y, validation.y))
+        warn_of_other_scales(own, other, "y")
 
     def _encoded(self, y, dtype):
-        if y.dtype.kind in "fiub":
-            shape = y.shape
-            y = (y.reshape(len(y), -1) - self._target_mean) / self._target_scale
-            y = y.reshape(shape)
+        if _holds_numbers(y):
+            columns = y.reshape(len(y), -1)
+            if columns.shape[1] == len(self._target_mean):  # else refused later
+                y = ((columns - self._target_mean) / self._target_scale).reshape(y.shape)
         return super()._encoded(y, dtype)
 
     def _forward(self, X, depth=None):

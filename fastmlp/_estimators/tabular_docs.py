@@ -35,7 +35,9 @@ categorical_features : 'from_dtype', array-like or None, default=
         How numbers are scaled before. 'robust': ``z = (x - median) / (q75 -
         q25)``, then ``z / sqrt(1 + (z / 3) ** 2)``, which lies between -3 and
         3. 'quantile': to a normal distribution, by
-        :class:`sklearn.preprocessing.QuantileTransformer`.
+        :class:`sklearn.preprocessing.QuantileTransformer`. Scales, and levels
+        of categories, are those of the first call where training goes on
+        (`warm_start`, ``partial_fit``).
 
     min_category_count : int, default=
         A category that occurs in fewer rows is rare. All rare and unknown
@@ -47,7 +49,7 @@ categorical_features : 'from_dtype', array-like or None, default=
         validation loss are those of the standardized targets.
 
     clip_predictions : bool, default=
-        Whether predictions are clipped to the range of the targets in `fit`.
+        Whether predictions are clipped to the range of the targets trained on.
 
     dropout : float or array-like of float, default=
         Probability with which each output of a hidden layer is set to zero, of
@@ -71,6 +73,10 @@ categorical_features : 'from_dtype', array-like or None, default=
         training, along half a cosine. The scales of the inputs decay 36 times
         as fast; biases and embeddings do not decay.
 
+    label_smoothing : float, default=
+        With ``loss='log_loss'``, share of each target that is spread evenly over
+        all classes. No effect with another loss.
+
     batch_size : int or 'auto', default=
         Number of samples in a mini-batch. 'auto' means 64 up to 1,024 samples,
         128 up to 8,192, 256 up to 30,000, 512 up to 100,000, and 1,024 beyond.
@@ -92,7 +98,8 @@ categorical_features : 'from_dtype', array-like or None, default=
 
     early_stopping : bool, default=
         Whether to hold out samples, and to keep the epoch with the best score
-        on them. None are held out with fewer than 40 samples.
+        on them. With fewer than 40 samples, none are held out unless
+        `validation_fraction` is a splitter.
 
     stratify_validation : bool or None, default=
         Whether the samples held out have the proportions of the classes. None

@@ -167,7 +167,7 @@ class TableEncoder(BaseEstimator):
         """The same as fit and transform, but X is read once."""
         return self._encode(*self._fit(X, sample_weight, estimator))
 
-    def transform(self, X, *, estimator=None):
+    def transform(self, X, *, estimator=None, dtype=None):
         """The Samples of a table.
 
         Parameters
@@ -176,6 +176,8 @@ class TableEncoder(BaseEstimator):
             A table of the columns of fit, in any order if both have names.
         estimator : estimator, default=None
             As in `fit`; it must have the attributes that are set there.
+        dtype : {np.float32, np.float64}, default=None
+            Type of the numbers; None for the parameter `dtype`.
 
         Returns
         -------
@@ -192,7 +194,7 @@ class TableEncoder(BaseEstimator):
             None if _is_dropped(state) else self._checked(state, table.read(place))
             for state, place in zip(self.columns_, places, strict=True)
         ]
-        return self._encode(table, columns)
+        return self._encode(table, columns, dtype)
 
     def _fit(self, X, sample_weight, estimator):
         """Fits; returns the table and its columns, as _encode takes them."""
@@ -350,7 +352,7 @@ class TableEncoder(BaseEstimator):
             )
         return column
 
-    def _encode(self, table, columns):
+    def _encode(self, table, columns, dtype=None):
         """The Samples of columns; those that are left out are None."""
         n_samples, coded = table.shape[0], []
         for state, column in zip(self.columns_, columns, strict=True):
@@ -361,11 +363,11 @@ class TableEncoder(BaseEstimator):
         codes = np.empty((n_samples, len(coded)), small if largest <= 1 << 16 else np.int32)
         for j, column_codes in enumerate(coded):
             codes[:, j] = column_codes
-        return Samples(self._values(table, columns), codes)
+        return Samples(self._values(table, columns, dtype or self.dtype), codes)
 
-    def _values(self, table, columns):
+    def _values(self, table, columns, dtype):
         """The scaled numbers and the indicators, a block of rows at a time."""
-        out = np.zeros((table.shape[0], self._n_values), self.dtype)
+        out = np.zeros((table.shape[0], self._n_values), dtype)
         if not self._part_columns:
             return out
         arrays, masks = self._parts(columns) if not table.is_matrix else (None, {})

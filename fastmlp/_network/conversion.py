@@ -5,6 +5,9 @@ import itertools
 import numpy as np
 
 from .architecture import PARAMETERS
+from .columns import embedding_shapes, n_units_of
+
+TABLE_PARAMETERS = ("coefs_", "biases_", "embeddings_")  # of a network that reads tables
 
 
 def is_uniform(lists):
@@ -29,13 +32,13 @@ def _vector_shape(coef):
     return (*coef.shape[:-2], coef.shape[-1])
 
 
-def converted(lists):
+def converted(lists, names=PARAMETERS):
     """The arrays in one floating point type, with vectors of the shapes that a Network takes.
 
     Parameters
     ----------
     lists : sequence of sequences of array-like
-        In the order of PARAMETERS, with numbers of any real type. A vector may also be a row or,
+        One for each of `names`, with numbers of any real type. A vector may also be a row or,
         as NumPy broadcasts it, a single number. The last matrix may be a vector if
         there is one output.
 
@@ -50,13 +53,7 @@ def converted(lists):
     ValueError
         If an array does not contain real numbers.
     """
-    arrays = []
-    for name, own in zip(PARAMETERS, lists, strict=False):
-        try:
-            own = [own[i] for i in range(len(own))]
-        except (TypeError, LookupError):
-            raise ValueError(f"{name} must be a list of arrays, got {own!r:.100}.") from None
-        arrays.append([_array(a, f"{name}[{i}]") for i, a in enumerate(own)])
+    arrays = [_arrays(own, name) for name, own in zip(names, lists, strict=False)]
     coefs, *vectors = arrays
     if coefs and coefs[-1].ndim == 1:
         coefs[-1] = coefs[-1][:, np.newaxis]
@@ -65,9 +62,58 @@ def converted(lists):
             *(_vector(a, coef) for a, coef in zip(own, coefs, strict=False)),
             *own[len(coefs) :],
         ]
-    narrow = all(a.dtype in (np.float16, np.float32) for own in arrays for a in own)
+    return _in_one_type(arrays)
+
+
+def converted_table(lists, columns):
+    """The same for a network that reads tables.
+
+    Parameters
+    ----------
+    lists : sequence of sequences of array-like
+        One for each of TABLE_PARAMETERS.
+    columns : tuple of Column
+
+    Raises
+    ------
+    ValueError
+        If an array does not contain real numbers, or does not belong to the columns.
+    """
+    layers = lists[:2] if is_uniform(lists[:2]) else converted(lists[:2], TABLE_PARAMETERS)
+    embeddings = _arrays(lists[2], TABLE_PARAMETERS[2])
+    width, n_units = layer_widths(layers, TABLE_PARAMETERS)[0], n_units_of(columns)
+    first = layers[0][0]
+    if width != n_units:
+        raise ValueError(
+            f"coefs_[0] must have {n_units} rows, because the columns become {n_units} units, got"
+            f" the shape {first.shape}."
+        )
+    shapes = embedding_shapes(columns)
+    if len(embeddings) != len(shapes):
+        raise ValueError(
+            f"embeddings_ must have {len(shapes)} arrays, those of the columns; it has"
+            f" {len(embeddings)}."
+        )
+    for i, (array, shape) in enumerate(zip(embeddings, shapes, strict=True)):
+        if array.shape != (expected := (*first.shape[:-2], *shape)):
+            raise ValueError(f"embeddings_[{i}] must have the shape {expected}, got {array.shape}.")
+    return _in_one_type((*layers, embeddings))
+
+
+def _arrays(own, name):
+    """The arrays of one list."""
+    try:
+        own = [own[i] for i in range(len(own))]
+    except (TypeError, LookupError):
+        raise ValueError(f"{name} must be a list of arrays, got {own!r:.100}.") from None
+    return [_array(a, f"{name}[{i}]") for i, a in enumerate(own)]
+
+
+def _in_one_type(lists):
+    """Arrays of float32 if all were float32 or smaller, else of float64."""
+    narrow = all(a.dtype in (np.float16, np.float32) for own in lists for a in own)
     dtype = np.float32 if narrow else np.float64
-    return tuple([a.astype(dtype, copy=False) for a in own] for own in arrays)
+    return tuple([a.astype(dtype, copy=False) for a in own] for own in lists)
 
 
 def _vector(array, coef):
@@ -104,13 +150,15 @@ def _advice(coefs):
     return ""
 
 
-def layer_widths(lists):
+def layer_widths(lists, names=PARAMETERS):
     """Widths of all layers: (n_features, *hidden, n_outputs).
 
     Parameters
     ----------
     lists : sequence of lists of ndarray
         As `converted` returns them; in an ensemble with a first axis more.
+    names : sequence of str
+        What they are called in messages.
 
     Raises
     ------
@@ -121,7 +169,7 @@ def layer_widths(lists):
     if not coefs:
         raise ValueError("coefs_ must have an array for each layer; it is empty.")
     counts = [len(coefs), *[len(coefs) - 1] * (len(lists) - 2)]
-    for name, own, count in zip(PARAMETERS[1:], lists[1:], counts, strict=False):
+    for name, own, count in zip(names[1:], lists[1:], counts, strict=False):
         if len(own) != count:
             raise ValueError(
                 f"coefs_ has {len(coefs)} arrays, so {name} must have {count}; it has {len(own)}."
@@ -134,7 +182,7 @@ def layer_widths(lists):
                 f"coefs_[{i}] must have the shape {(*leading, fan_in, 'fan_out')}, got"
                 f" {coef.shape}." + _advice(coefs)
             )
-    for name, own in zip(PARAMETERS[1:], lists[1:], strict=False):
+    for name, own in zip(names[1:], lists[1:], strict=False):
         for i, vector in enumerate(own):
             if vector.shape != (expected := (*leading, coefs[i].shape[-1])):
                 raise ValueError(f"{name}[{i}] must have the shape {expected}, got {vector.shape}.")

@@ -181,10 +181,10 @@ def _compare(task, losses, grown, ended, moved, scores):
             f" {scores[0]:.3g}. Use another scoring, such as 'loss', or a larger validation set."
         )
     elif loss <= WORSE * constant and _same(outputs, y):
-        _warn(
-            f"{found}, which is what the network does. {_cure(settings)} If they are scaled, use"
-            " fewer layers, another activation or a smaller alpha."
-        )
+        found = f"{found}, which is what the network does. {_cure(settings)}"
+        if not settings.rates:
+            found += " If they are scaled, use fewer layers, another activation or a smaller alpha."
+        _warn(found)
     elif not moved():
         _warn(f"{found}: the weights have hardly changed. {_cure(settings, moved=False)}")
     elif loss > worse * constant:
@@ -203,6 +203,11 @@ def _same(outputs, y):
 
 
 def _cure(settings, moved=True):
+    if settings.rates:  # of a table, whose columns are scaled
+        change = "smaller" if moved else "greater"
+        return (
+            f"Use a {change} learning_rate_init={settings.learning_rate_init:g}, or fewer layers."
+        )
     cure = "Scale the columns of X (StandardScaler) and, for regression, y"
     if settings.solver != "lbfgs":
         change = "reduce" if moved else "increase"

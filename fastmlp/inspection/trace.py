@@ -7,6 +7,7 @@ import numpy as np
 
 from .._core import Dataset, Parameters, predict
 from .._estimators.base import _BaseMLP
+from .._estimators.tabular import _TabularMLP
 
 # The table shows an array with more rows or columns than this as a one-line summary.
 _MOST_NUMBERS = 6
@@ -211,7 +212,7 @@ def trace_step(estimator, X, y, sample_weight=None):
                                        0.001061
       intercept_update    (1,)         0.001737
     """
-    if not isinstance(estimator, _BaseMLP):
+    if not isinstance(estimator, _BaseMLP) or isinstance(estimator, _TabularMLP):
         raise TypeError(
             "trace_step takes an MLPClassifier or MLPRegressor, got"
             f" {type(estimator).__name__}. For a pipeline, pass its last step, and X as the steps"
