@@ -488,7 +488,7 @@ class _BaseMLP(ParameterChecks, Predictor):
     def _shown(self, network, record):
         """Within the block, the estimator has the record and the current weights of `network`."""
         self._write_record(record)
-        kept = self._parameter_lists()
+        kept = self._held_lists()  # these very lists, because training changes them
         now = [[np.empty_like(a) for a in arrays] for arrays in kept]
         network.get_parameters(*now)
         self._set_parameters(now)
