@@ -62,10 +62,13 @@ def warn_of_scales(X, name):
         )
     elif largest[huge] >= HUGE:
         found = f"values as large as {largest[huge]:.2g} (column {huge})"
-    elif (far := (np.abs(low + high) / 2 > MOVED * ranges) & (largest >= FAR)).any():
+    elif (
+        largest[huge] >= FAR
+        and (far := (np.abs(low + high) / 2 > MOVED * ranges) & (largest >= FAR)).any()
+    ):
         column = far.argmax()
         found = f"values from {low[column]:.4g} to {high[column]:.4g} (column {column}), far from 0"
-    elif ranges.min() < np.inf and largest[huge] <= TINY:
+    elif largest[huge] <= TINY and ranges.min() < np.inf:
         found = f"no value greater than {largest[huge]:.2g}"
     else:
         return

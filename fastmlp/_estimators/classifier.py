@@ -387,7 +387,10 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
     def _classes_of(self, output):
         """The labels of the classes that these outputs tell apart."""
-        n_outputs, classes = output.shape[1], self._held_classes()
+        n_outputs, classes = output.shape[1], vars(self).get("classes_")
+        if type(classes) is np.ndarray and classes.shape == (n_outputs,):
+            return classes  # as training leaves them; the prediction of a row should be short
+        classes = self._held_classes()
         n_classes = len(classes) if getattr(classes, "ndim", 0) == 1 else 0
         if n_classes == n_outputs or n_classes == 1 + n_outputs == 2:
             return classes

@@ -281,11 +281,11 @@ def _arguments(function):
 
 def check_parameters(cls, kwargs):
     """Raise a TypeError with a hint for a name that is no parameter of a class."""
-    kinds = _arguments(cls.__init__)
-    if any(p.kind == p.VAR_KEYWORD for p in kinds.values()):
+    names = _arguments(cls.__init__)
+    if kwargs.keys() <= names.keys() or any(p.kind == p.VAR_KEYWORD for p in names.values()):
         return
     for name in kwargs:
-        if name not in kinds and (hint := of_parameter(cls, name)):
+        if name not in names and (hint := of_parameter(cls, name)):
             raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}.{hint}")
 
 
