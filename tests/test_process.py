@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import cpu_count
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastmlp import _core
@@ -135,6 +136,16 @@ def test_n_threads_means_what_it_means_in_sklearn(threads):
     assert found["threads"] == found["sklearn's"]
     first = found["threads"][0]
     assert first == int(threads) if threads else first >= 1
+
+
+@pytest.mark.skipif(not _core.openmp(), reason="built without OpenMP: always one thread")
+def test_many_more_threads_than_cores_are_not_started():
+    """Not by a request, nor by an OMP_NUM_THREADS that is that of a container's host."""
+    most = 4 * cpu_count(only_physical_cores=True)
+    assert effective_n_threads(10**6) == most
+    found = report(OMP_NUM_THREADS="1000")["threads"]
+    assert max(found) <= most
+    assert found[0] == most
 
 
 @pytest.mark.skipif(_core.openmp(), reason="built with OpenMP")

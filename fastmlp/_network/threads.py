@@ -7,9 +7,9 @@ from joblib import cpu_count
 
 from .. import _core
 
-# Explicit requests are capped at max(MOST_THREADS, 4 x cores): the result would be the same, and
-# libgomp aborts the process if it cannot create a thread.
-MOST_THREADS = 64
+# The result does not depend on the number of threads, many more than cores are slow, and libgomp
+# aborts the process if it cannot create one. OMP_NUM_THREADS may be that of another machine.
+MOST_PER_CORE = 4
 
 _forked = False
 
@@ -38,7 +38,8 @@ def effective_n_threads(n_threads):
         None: OMP_NUM_THREADS if set, else the physical cores that this process may use (affinity
         and cgroup limits), in both cases no more than OpenMP's limit in the calling thread, which
         threadpoolctl sets. Negative: counted back from that number; -1 means all of them, -2 all
-        but one. In a forked child the result is always 1.
+        but one. In a forked child the result is always 1, and it is never more than MOST_PER_CORE
+        times the cores that this process may use.
 
     Returns
     -------
@@ -54,9 +55,10 @@ def effective_n_threads(n_threads):
         raise ValueError("n_threads must be None or an integer other than 0, got 0.")
     if _forked or not _core.openmp():
         return 1
+    most = MOST_PER_CORE * _physical_cores()
     if n_threads is not None and n_threads > 0:
-        return min(n_threads, max(MOST_THREADS, 4 * _physical_cores()))
-    available = _core.max_threads()
+        return min(n_threads, most)
+    available = min(_core.max_threads(), most)
     if not os.getenv("OMP_NUM_THREADS"):
         available = min(available, _physical_cores())
     return available if n_threads is None else max(1, available + n_threads + 1)
