@@ -209,23 +209,28 @@ INLINE real NAME(gelu)(real z, real *derivative) {
     q = q * x + R(440.4137358247522);
     const real e = NAME(exp)(R(-0.5) * z * z), tail = e * (p / q);
     const real probability = z < 0 ? tail : R(1) - tail;
-    *derivative = probability + z * (e * R(0.39894228040143267794));
-    return z * probability;
+    const real near = z < 0 ? -x : x; /* z, except where e is 0: infinity times 0 is NaN */
+    *derivative = probability + near * (e * R(0.39894228040143267794));
+    return (z < 0 ? near : z) * probability;
 }
 INLINE real NAME(silu)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z))), reciprocal = R(1) / (R(1) + e);
     const real s = (z < 0 ? e : R(1)) * reciprocal, rest = (z < 0 ? R(1) : e) * reciprocal;
-    *derivative = s * (R(1) + z * rest);
-    return z * s;
+    real near = z > EXP_LIMIT ? EXP_LIMIT : z; /* as in gelu */
+    near = near < -EXP_LIMIT ? -EXP_LIMIT : near;
+    *derivative = s * (R(1) + near * rest);
+    return (z < 0 ? near : z) * s;
 }
 
 /* z tanh(log(1 + e)) with e = exp(z); tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2), which is 1
  * long before n overflows. */
 INLINE real NAME(mish)(real z, real *derivative) {
-    const real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z, e = NAME(exp)(x), n = e * (e + R(2));
+    real x = z > TANH_LIMIT / 2 ? TANH_LIMIT / 2 : z;
+    x = x < -EXP_LIMIT ? -EXP_LIMIT : x;
+    const real e = NAME(exp)(x), n = e * (e + R(2));
     const real reciprocal = R(1) / (n + R(2)), h = n * reciprocal;
     *derivative = h + x * R(4) * (n + R(1)) * reciprocal * reciprocal * (e / (R(1) + e));
-    return z * h;
+    return (z < 0 ? x : z) * h;
 }
 INLINE real NAME(softplus)(real z, real *derivative) {
     const real e = NAME(exp)(-R(__builtin_fabs(z)));
@@ -233,9 +238,11 @@ INLINE real NAME(softplus)(real z, real *derivative) {
     return (z < 0 ? R(0) : z) + NAME(log1p)(e);
 }
 INLINE real NAME(softsign)(real z, real *derivative) {
-    const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(z)));
+    real near = z > R(1e30) ? R(1e30) : z; /* infinity times 0 would be NaN */
+    near = near < R(-1e30) ? R(-1e30) : near;
+    const real reciprocal = R(1) / (R(1) + R(__builtin_fabs(near)));
     *derivative = reciprocal * reciprocal;
-    return z * reciprocal;
+    return near * reciprocal;
 }
 INLINE real NAME(hard_tanh)(real z, real *derivative) {
     *derivative = z > R(-1) && z < R(1) ? R(1) : R(0);

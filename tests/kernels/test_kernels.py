@@ -316,6 +316,18 @@ def test_activations_beyond_all_measure(kernels, activation):
 
 
 @pytest.mark.parametrize("activation", _core.ACTIVATIONS)
+def test_activations_of_infinity(kernels, activation):
+    """Where a pre-activation overflows: the limits of function and slope, and no NaN."""
+    z = kernels.aligned(np.resize([-np.inf, np.inf], 2 * kernels.lanes))
+    h, slope, far = kernels.aligned(z), kernels.zeros(len(z)), np.resize([-1e8, 1e8], len(z))
+    kernels.call("activation_derivative", len(z), h, slope, entry=activation)
+    expected = FORWARD[activation](far)
+    expected = np.where(np.abs(expected) > 1e5, np.copysign(np.inf, expected), expected)
+    np.testing.assert_allclose(h, expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slope, SLOPE[activation](far), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", _core.ACTIVATIONS)
 def test_nan_passes_through_activations(kernels, activation):
     """So that a network that diverged shows it."""
     h = kernels.aligned(np.full(kernels.lanes, np.nan))
