@@ -43,7 +43,7 @@ def folds_of(estimator, labels, n_folds):
         _, strata, counts = np.unique(labels, return_inverse=True, return_counts=True)
         splitter = StratifiedKFold if counts.min() >= n_folds else KFold
     folds = splitter(n_folds, shuffle=True, random_state=estimator._random_state)
-    return [held_out for _, held_out in folds.split(np.zeros(len(labels)), strata)]
+    return [held_out for _, held_out in folds.split(np.zeros(labels.shape[0]), strata)]
 
 
 def fit_bagged(estimator, task, X, labels):

@@ -96,7 +96,7 @@ class _TabularMLP(_BaseMLP):
                     f"scoring={self.scoring!r} has no effect, because no samples are held out with"
                     f" fewer than {SMALL}: pass X_val and y_val to fit."
                 )
-        max_iter = settings.max_iter or self._epochs(len(self._labels))
+        max_iter = settings.max_iter or self._epochs(self._labels.shape[0])
         return replace(settings, rates=rates, early_stopping=early_stopping, max_iter=max_iter)
 
     def _epochs(self, n_samples):
@@ -145,7 +145,7 @@ class _TabularMLP(_BaseMLP):
         y = _check_y(y, multi_output=True, y_numeric=isinstance(self, MLPRegressor), estimator=self)
         sample_weight = checked_weights(sample_weight, y)
         if self.bagging:
-            check_folds(len(y), self.n_estimators)
+            check_folds(y.shape[0], self.n_estimators)
         if reset:
             self._encoder = TableEncoder(
                 categorical_features=self.categorical_features,

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
@@ -159,3 +160,13 @@ def test_every_class_is_held_out_where_it_can_be(counts):
     model.set_params(max_iter=1).fit(rng.normal(size=(300, 2)), y)
     expected = np.array(counts) / 5
     assert np.abs(held_out[0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_bagging_of_labels(sparse):
+    table, y = problem(False)
+    Y = (y[:, np.newaxis] == np.unique(y)).astype(int)
+    model = TabularClassifier(**SMALL, n_estimators=2, bagging=True)
+    model.fit(table, csr_array(Y) if sparse else Y)
+    assert model.oof_prediction_.shape == (300, 3)
+    assert ((model.oof_prediction_ > 0.5) == Y).mean() > 0.8
