@@ -13,8 +13,8 @@ pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="needs the sources bes
 # From the top down; a module may import only the modules after it.
 ORDER = [
     *("__init__", "_mlp", "_optimizer", "inspection", "inspection.trace"),
-    *("_estimators.tabular", "_estimators.bagging", "_estimators.tabular_docs"),
-    "_estimators.embeddings",
+    *("_estimators.tabular", "_estimators.tabular_base", "_estimators.bagging"),
+    *("_estimators.tabular_docs", "_estimators.embeddings"),
     *("_estimators.classifier", "_estimators.regressor", "_estimators.base"),
     "_estimators.labels",
     *("_estimators.prediction", "_estimators.scoring", "_estimators.advice"),
@@ -33,28 +33,9 @@ ORDER = [
     *("_core", "csrc"),
 ]
 CORE = [
-    *(
-        "__init__",
-        "engine",
-        "workspace",
-        "prediction",
-        "teams",
-        "passes",
-        "pacing",
-        "updates",
-        "gradients",
-    ),
-    *(
-        "batch_normalization",
-        "backward",
-        "forward",
-        "embeddings",
-        "panels",
-        "network",
-        "dataset",
-        "kernels",
-    ),
-    "team",
+    *("__init__", "engine", "workspace", "prediction", "teams", "passes", "pacing", "updates"),
+    *("gradients", "batch_normalization", "backward", "forward", "embeddings", "panels"),
+    *("network", "dataset", "kernels", "team"),
 ]
 ANYWHERE = {"_version"}  # text only: every module may import it
 EMPTY = {"_estimators", "_inputs", "_training", "_network"}  # their __init__ is a docstring
