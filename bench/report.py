@@ -91,15 +91,24 @@ def markdown(result):
 
 
 def update_readme(result):
-    """Replace what is between the markers of README.md by a caption and the table."""
-    begin, end = MARKERS
-    text = README.read_text()
-    block = (
-        f"{begin}\nTime per epoch of fastmlp in milliseconds, and the time of each other library "
+    """Write the table of bench/fit.py into README.md."""
+    replace_block(
+        MARKERS,
+        "Time per epoch of fastmlp in milliseconds, and the time of each other library "
         f"as a multiple of fastmlp's time with the same type. {sentence(result)}\n\n"
-        f"{markdown(result)}\n{end}"
+        f"{markdown(result)}",
     )
-    text, found = re.subn(f"{begin}.*?{end}", lambda _: block, text, flags=re.DOTALL)
+
+
+def replace_block(markers, block):
+    """Replace what is between two markers of README.md."""
+    begin, end = markers
+    text, found = re.subn(
+        f"{begin}.*?{end}",
+        lambda _: f"{begin}\n{block}\n{end}",
+        README.read_text(),
+        flags=re.DOTALL,
+    )
     if found != 1:
         raise SystemExit(f"README.md must contain exactly one '{begin}' ... '{end}'")
     README.write_text(text)
@@ -121,10 +130,15 @@ def save(result, name, draw):
     print(f"wrote {path.relative_to(machine.ROOT)}")
 
 
+def result_path(name):
+    """Return the path of NAME.json in bench/results, a folder that is there afterwards."""
+    RESULTS.mkdir(exist_ok=True)
+    return RESULTS / f"{name}.json"
+
+
 def write_json(result, name):
     """Write NAME.json into bench/results and return its path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    path = result_path(name)
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"\nwrote {path.relative_to(machine.ROOT)}")
     return path

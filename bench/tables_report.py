@@ -1,0 +1,224 @@
+"""The table and the chart of bench/tables.py."""
+
+import statistics
+
+import numpy as np
+
+import report
+from tables_data import BY_NAME, UNSEEN
+from tables_models import NAMES
+
+MARKERS = "<!-- tables: begin -->", "<!-- tables: end -->"
+REFERENCE = "realmlp"
+LIMIT = 2048
+SIZES = {LIMIT: f"At most {LIMIT:,} training rows", None: "All training rows"}
+
+HEADER = (
+    f"{'table':16} {'rows':>6} {'contender':21} {'seed':>4} {'error':>9} {'AUC':>6} "
+    f"{'log loss':>8} {'fit s':>8} {'predict s':>9}"
+)
+
+
+def line(fit):
+    """Format a fit for the terminal."""
+    auc, log_loss = (cell(fit.get(name)) for name in ("auc", "log_loss"))
+    return (
+        f"{fit['table']:16} {fit['n_train']:6,} {NAMES[fit['contender']]:21} {fit['seed']:4} "
+        f"{cell(fit['error']):>9} {auc:>6} {log_loss:>8} {fit['fit_seconds']:8.2f} "
+        f"{fit['predict_seconds']:9.4f}"
+    )
+
+
+def cell(value):
+    """Format a number to four digits; '-' for None."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value < 1 else f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def medians(result, limit):
+    """Return {table: {contender: medians over the seeds, as a fit}} of one number of rows."""
+    groups = {}
+    for fit in result["fits"]:
+        if fit["n_train"] <= limit if limit else fit["is_all"]:
+            groups.setdefault(fit["table"], {}).setdefault(fit["contender"], []).append(fit)
+    return {
+        table: {name: median(groups[table][name]) for name in NAMES if name in groups[table]}
+        for table in BY_NAME
+        if table in groups
+    }
+
+
+def median(fits):
+    """Join the fits of several seeds."""
+    joined = {"n_seeds": len(fits)}
+    for name, value in fits[0].items():
+        is_number = isinstance(value, float)
+        joined[name] = statistics.median(fit[name] for fit in fits) if is_number else value
+    return joined
+
+
+def summary(tables, names=None):
+    """Return {contender: means over the tables}: errors relative to RealMLP-TD, and the others.
+
+    `tables` is what `medians` returns; `names` limits it. A contender's means are over the tables
+    that it has, and the errors' over those that RealMLP-TD has as well.
+    """
+    tables = {table: of for table, of in tables.items() if names is None or table in names}
+    means = {}
+    for contender in NAMES:
+        fits = {table: of[contender] for table, of in tables.items() if contender in of}
+        if not fits:
+            continue
+        ratios = [
+            np.log(max(fit["error"], 1e-3) / max(tables[table][REFERENCE]["error"], 1e-3))
+            for table, fit in fits.items()
+            if REFERENCE in tables[table]
+        ]
+        means[contender] = {
+            "n_tables": len(fits),
+            "n_ratios": len(ratios),
+            "ratio": float(np.exp(np.mean(ratios))) if ratios else None,
+            **{name: mean(fits, name) for name in ("auc", "log_loss")},
+            "fit_seconds": statistics.median(fit["fit_seconds"] for fit in fits.values()),
+            "row_seconds": statistics.median(
+                fit["predict_seconds"] / fit["n_test"] for fit in fits.values()
+            ),
+        }
+    return means
+
+
+def mean(fits, name):
+    """Return the mean of a measure over the tables of two classes, which have an AUC."""
+    values = [fit[name] for fit in fits.values() if fit.get("auc") is not None]
+    return statistics.mean(values) if values else None
+
+
+def text(result):
+    """Format the means for the terminal."""
+    lines = []
+    for limit, title in SIZES.items():
+        tables = medians(result, limit)
+        if not tables:
+            continue
+        lines.append(
+            f"{title + ':':32} {'tables':>6} {'/ RealMLP-TD':>12} {'of':>3} {'unseen':>7} "
+            f"{'AUC':>6} {'log loss':>8} {'fit s':>8} {'ms / 1,000 rows':>15}"
+        )
+        unseen = summary(tables, UNSEEN)
+        for name, of in summary(tables).items():
+            lines.append(
+                f"  {NAMES[name]:30} {of['n_tables']:6} {cell(of['ratio']):>12} "
+                f"{of['n_ratios']:3} {cell(unseen.get(name, {}).get('ratio')):>7} "
+                f"{cell(of['auc']):>6} {cell(of['log_loss']):>8} {of['fit_seconds']:8.2f} "
+                f"{1e6 * of['row_seconds']:15.2f}"
+            )
+    for name, value in result.get("costs", {}).items():
+        lines.append(f"{name}: {value:.3g}")
+    return "\n".join(lines)
+
+
+def markdown(result):
+    """Return the tables for README.md, one for each number of training rows."""
+    blocks = []
+    for limit, title in SIZES.items():
+        tables = medians(result, limit)
+        if tables:
+            blocks.append(f"{title}:\n\n{markdown_table(tables)}")
+    return "\n\n".join(blocks)
+
+
+def markdown_table(tables):
+    """Return a row for each table, with the lowest error in bold, and rows of means."""
+    means = summary(tables)
+    rows = [["table", "rows x columns", *(NAMES[name] for name in means)]]
+    rows.append(["---", "---", *["---:"] * len(means)])
+    for table, of in tables.items():
+        first = next(iter(of.values()))
+        unit = "RMSE" if BY_NAME[table].is_regression else "error"
+        cells = [f"{table}, {unit}", f"{first['n_train']:,} x {first['n_features']}"]
+        errors = {name: report.number(of[name]["error"]) if name in of else "-" for name in means}
+        lowest = report.number(min(fit["error"] for fit in of.values()))
+        cells += [f"**{error}**" if error == lowest else error for error in errors.values()]
+        rows.append(cells)
+    unseen = summary(tables, UNSEEN)
+    measures = {
+        "errors / RealMLP-TD": {name: of["ratio"] for name, of in means.items()},
+        "the same, last four tables": {name: of["ratio"] for name, of in unseen.items()},
+        "AUC": {name: of["auc"] for name, of in means.items()},
+        "log loss": {name: of["log_loss"] for name, of in means.items()},
+        "fit, CPU s": {name: of["fit_seconds"] for name, of in means.items()},
+        "predict 1,000 rows, CPU ms": {name: 1e6 * of["row_seconds"] for name, of in means.items()},
+    }
+    for title, values in measures.items():
+        cells = [report.number(values.get(name)) for name in means]
+        if any(value is not None for value in values.values()):
+            rows.append([title, "", *cells])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
+
+
+def block(result):
+    """Return what README.md says between the markers."""
+    env = result["environment"]
+    peers = ", ".join(
+        f"{name} {env[name]}"
+        for name in ("pytabkit", "torch", "catboost", "lightgbm")
+        if name in env
+    )
+    n_seeds = {fit["contender"]: 0 for fit in result["fits"]}
+    for limit in SIZES:
+        for of in medians(result, limit).values():
+            for name, fit in of.items():
+                n_seeds[name] = max(n_seeds[name], fit["n_seeds"])
+    few = [NAMES[name] for name, n in n_seeds.items() if n < max(n_seeds.values())]
+    seeds = f"medians of {max(n_seeds.values())} seeds"
+    seeds += f" (fewer for {' and '.join(few)})" if few else ""
+    return (
+        "Error rates and root mean squared errors of the rows for the test, "
+        f"{seeds}; the lowest error is bold. Below them: the geometric mean of the errors relative "
+        "to RealMLP-TD; means of AUC and log loss over the tables with two classes; medians of the "
+        f"CPU time over the tables, on one thread. Measured on {env['date']}: {env['processor']}, "
+        f"fastmlp {env['fastmlp']['version']} ({env['fastmlp']['isa']}, commit {env['commit']}), "
+        f"{peers}, scikit-learn {env['sklearn']}, Python {env['python']}.\n\n"
+        f"{markdown(result)}"
+    )
+
+
+def chart(result):
+    """Draw errors and times relative to RealMLP-TD, for each table."""
+    import matplotlib.pyplot as plt
+
+    tables = medians(result, LIMIT)
+    tables = {table: of for table, of in tables.items() if REFERENCE in of}
+    fig, axes = plt.subplots(
+        1, 2, figsize=(11, 1.5 + 0.35 * len(tables)), sharey=True, layout="constrained"
+    )
+    names = [name for name in NAMES if any(name in of for of in tables.values())]
+    for ax, measure in zip(axes, ("error", "fit_seconds"), strict=True):
+        for i, name in enumerate(names):
+            own = name.startswith("fastmlp")
+            points = [
+                (of[name][measure] / (of[REFERENCE][measure] if measure == "error" else 1), place)
+                for place, of in enumerate(tables.values())
+                if name in of and of[REFERENCE][measure]
+            ]
+            ax.plot(
+                *zip(*points, strict=True),
+                "D" if own else "o",
+                color=f"C{i}",
+                alpha=0.8,
+                label=NAMES[name],
+            )
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("{x:g}" if measure == "error" else "")
+        ax.tick_params(axis="x", which="minor", labelsize=7)
+        ax.grid(axis="x", which="both", linewidth=0.3)
+        ax.set_yticks(range(len(tables)), tables)
+    axes[0].axvline(1, color="black", linewidth=0.8)
+    axes[0].set_xlabel("error / RealMLP-TD's (log scale)")
+    axes[1].set_xlabel("CPU seconds of a fit (log scale)")
+    axes[0].invert_yaxis()
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+    report.title(fig, result)
+    return fig
