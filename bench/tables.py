@@ -59,13 +59,15 @@ def main():
     if args.quick:
         tables, args.rows, args.seeds, name = [MADE], ["all"], 1, "tables-partial"
         report.result_path(name).unlink(missing_ok=True)
-    against = [name for name in args.against if peers.is_installed(name, CONTENDERS[name][2:])]
+    against = [] if args.costs else args.against
+    against = [name for name in against if peers.is_installed(name, CONTENDERS[name][2:])]
     for table in tables:
         if not table.is_installed():
             print(f"without {table.name}: {table.package} is not installed", flush=True)
     tables = [table for table in tables if table.is_installed()]
 
-    results = Results(name, {CONTENDERS[each][2] for each in against} - {"fastmlp", "sklearn"})
+    packages = {package for each in against for package in CONTENDERS[each][2:]}
+    results = Results(name, packages - {"fastmlp", "sklearn"})
     results.forget(args.again)
     if args.costs:
         results.add_costs(tables_costs.measure(args.quick))

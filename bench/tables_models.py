@@ -138,7 +138,7 @@ def without_missing_categories(X, dtype):
     )
 
 
-# Contenders by the names of options and results: function, name for readers, package
+# Contenders by the names of options and results: function, name for readers, packages
 CONTENDERS = {
     "fastmlp": (fastmlp, "fastmlp", "fastmlp"),
     "fastmlp-4": (functools.partial(fastmlp, n_estimators=4), "fastmlp x 4", "fastmlp"),
@@ -147,11 +147,11 @@ CONTENDERS = {
         "fastmlp, 256 epochs",
         "fastmlp",
     ),
-    "realmlp": (realmlp, "RealMLP-TD", "pytabkit"),
-    "realmlp-s": (functools.partial(realmlp, simple=True), "RealMLP-TD-S", "pytabkit"),
+    "realmlp": (realmlp, "RealMLP-TD", "pytabkit", "torch"),
+    "realmlp-s": (functools.partial(realmlp, simple=True), "RealMLP-TD-S", "pytabkit", "torch"),
     "catboost": (catboost, "CatBoost", "catboost"),
     "lightgbm": (lightgbm, "LightGBM", "lightgbm"),
     "histgb": (histgb, "HistGradientBoosting", "sklearn"),
     "sklearn": (sklearn_mlp, "scikit-learn's MLP", "sklearn"),
 }
-NAMES = {name: title for name, (_, title, _) in CONTENDERS.items()}
+NAMES = {name: title for name, (_, title, *_) in CONTENDERS.items()}

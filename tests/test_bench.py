@@ -1,7 +1,10 @@
 """The bench: its peers train as scikit-learn does (one that did less would be no measure), a cliff
-is seen where there is one, a step's phases are told, and the README's table shows what was
+is seen where there is one, a step's phases are told, and the README's tables show what was
 measured."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +161,82 @@ def test_model_of_threads(bench):
     costs = [predict("tab100", n, 1e-8, 1e-8, 0)[1] - 1 / n for n in (2, 8)]
     assert costs[0] > costs[1] > 0
     assert all(cost >= 0 for cost in threads.line_costs(turns=3))
+
+
+def test_splits_of_tables(bench):
+    """Every row is in one part; with few training rows, the test is the same."""
+    import tables_data
+
+    whole, few = (tables_data.splits(tables_data.MADE, limit) for limit in (None, 90))
+    assert [len(part) for part in (whole.X, whole.X_val, whole.X_test)] == [240, 80, 80]
+    assert [len(part) for part in (few.y, few.y_val, few.y_test)] == [90, 30, 80]
+    assert few.X_test.equals(whole.X_test)
+    assert few.X.equals(whole.X[:90])
+    assert set(whole.X) == {"number", "other", "word"}
+    numbers = np.concatenate([part["other"] for part in (whole.X, whole.X_val, whole.X_test)])
+    assert len(np.unique(numbers)) == 400
+
+
+@pytest.mark.parametrize(
+    "name", ["fastmlp", "realmlp", "catboost", "lightgbm", "histgb", "sklearn"]
+)
+def test_models_of_tables(bench, name):
+    """Each learns classes, and numbers of any scale, of a table with gaps and categories."""
+    import tables_data
+    import tables_models
+
+    for package in tables_models.CONTENDERS[name][2:]:
+        pytest.importorskip(package)
+    fit = tables_models.CONTENDERS[name][0]
+    parts = tables_data.splits(tables_data.MADE)
+    probabilities = np.asarray(fit(parts, False, 0)(parts.X_test))
+    assert probabilities.shape == (80, 2)
+    assert np.mean(probabilities.argmax(axis=1) == parts.y_test) > 0.8
+    parts = replace(parts, y=1e4 * parts.y, y_val=1e4 * parts.y_val)
+    predicted = np.asarray(fit(parts, True, 0)(parts.X_test))
+    assert predicted.shape == (80,)
+    assert np.mean((predicted > 5e3) == parts.y_test) > 0.8
+
+
+def test_bench_of_tables_runs(bench):
+    """In quick mode, with what is always installed."""
+    for options in (["--against", "fastmlp", "histgb"], ["--costs"]):
+        run = subprocess.run(
+            [sys.executable, BENCH / "tables.py", "--quick", *options],
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 0, run.stderr
+    result = json.loads((BENCH / "results" / "tables-partial.json").read_text())
+    assert result["environment"]["fastmlp"]["version"]
+    assert all(value > 0 for value in result["costs"].values())
+
+
+def test_report_of_tables(bench):
+    """Medians over seeds, means relative to RealMLP-TD, the lowest error in bold."""
+    import tables_report
+
+    def fit(table, contender, seed, error, **more):
+        return {
+            **{"table": table, "n_train": 2048, "is_all": False, "n_features": 7, "n_test": 1000},
+            **{"contender": contender, "seed": seed, "error": error, "auc": None},
+            **{"log_loss": None, "fit_seconds": 2.0, "predict_seconds": 0.5, **more},
+        }
+
+    churn = {"auc": 0.9, "log_loss": 0.2}
+    fits = [fit("churn", "fastmlp", seed, error, **churn) for seed, error in enumerate((9.0, 2, 1))]
+    fits += [fit("churn", "realmlp", 0, 8.0, **churn), fit("ames", "fastmlp", 0, 500.0)]
+    fits += [fit("ames", "realmlp", 0, 500.0), fit("wage", "fastmlp", 0, 3.0)]
+    tables = tables_report.medians({"fits": fits}, 2048)
+    assert list(tables) == ["churn", "ames", "wage"]
+    assert tables["churn"]["fastmlp"]["error"] == 2
+    means = tables_report.summary(tables)
+    assert means["fastmlp"]["ratio"] == pytest.approx(0.5)
+    assert means["realmlp"]["ratio"] == 1
+    assert means["fastmlp"]["auc"] == 0.9
+    assert (means["fastmlp"]["n_tables"], means["fastmlp"]["n_ratios"]) == (3, 2)
+    assert tables_report.medians({"fits": fits}, None) == {}
+    text = tables_report.markdown({"fits": fits})
+    assert "| churn, error | 2,048 x 7 | **2.00** | 8.00 |" in text
+    assert "| wage, RMSE | 2,048 x 7 | **3.00** | - |" in text
+    assert "| errors / RealMLP-TD |  | 0.500 | 1.00 |" in text
