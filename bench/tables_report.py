@@ -11,7 +11,10 @@ from tables_models import NAMES
 MARKERS = "<!-- tables: begin -->", "<!-- tables: end -->"
 REFERENCE = "realmlp"
 LIMIT = 2048
-SIZES = {LIMIT: f"At most {LIMIT:,} training rows", None: "All training rows"}
+SIZES = {
+    LIMIT: f"At most {LIMIT:,} training rows",
+    None: f"All training rows, of the tables with more than {LIMIT:,}",
+}
 
 HEADER = (
     f"{'table':16} {'rows':>6} {'contender':21} {'seed':>4} {'error':>9} {'AUC':>6} "
@@ -37,13 +40,18 @@ def cell(value):
 
 
 def medians(result, limit):
-    """Return {table: {contender: medians over the seeds, as a fit}} of one number of rows."""
+    """Return {table: {contender: medians over the seeds, as a fit}}, of at most `limit` training
+    rows, or of all rows of the tables that have more than LIMIT.
+
+    Contenders with fewer than half of the tables are left out.
+    """
     groups = {}
     for fit in result["fits"]:
-        if fit["n_train"] <= limit if limit else fit["is_all"]:
+        if fit["n_train"] <= limit if limit else fit["is_all"] and fit["n_train"] > LIMIT:
             groups.setdefault(fit["table"], {}).setdefault(fit["contender"], []).append(fit)
+    names = [name for name in NAMES if 2 * sum(name in of for of in groups.values()) >= len(groups)]
     return {
-        table: {name: median(groups[table][name]) for name in NAMES if name in groups[table]}
+        table: {name: median(groups[table][name]) for name in names if name in groups[table]}
         for table in BY_NAME
         if table in groups
     }
@@ -59,17 +67,20 @@ def median(fits):
 
 
 def summary(tables, names=None):
-    """Return {contender: means over the tables}: errors relative to RealMLP-TD, and the others.
+    """Return {contender: means over the tables} of what `medians` returns; `names` limits it.
 
-    `tables` is what `medians` returns; `names` limits it. A contender's means are over the tables
-    that it has, and the errors' over those that RealMLP-TD has as well.
+    All means are over the tables that every contender has: the geometric mean of the errors
+    relative to RealMLP-TD, the means of AUC and log loss of two classes, the medians of the times.
     """
-    tables = {table: of for table, of in tables.items() if names is None or table in names}
+    contenders = [name for name in NAMES if any(name in of for of in tables.values())]
+    tables = {
+        table: of
+        for table, of in tables.items()
+        if len(of) == len(contenders) and (names is None or table in names)
+    }
     means = {}
-    for contender in NAMES:
-        fits = {table: of[contender] for table, of in tables.items() if contender in of}
-        if not fits:
-            continue
+    for contender in contenders if tables else ():
+        fits = {table: of[contender] for table, of in tables.items()}
         ratios = [
             np.log(max(fit["error"], 1e-3) / max(tables[table][REFERENCE]["error"], 1e-3))
             for table, fit in fits.items()
@@ -77,7 +88,6 @@ def summary(tables, names=None):
         ]
         means[contender] = {
             "n_tables": len(fits),
-            "n_ratios": len(ratios),
             "ratio": float(np.exp(np.mean(ratios))) if ratios else None,
             **{name: mean(fits, name) for name in ("auc", "log_loss")},
             "fit_seconds": statistics.median(fit["fit_seconds"] for fit in fits.values()),
@@ -102,14 +112,14 @@ def text(result):
         if not tables:
             continue
         lines.append(
-            f"{title + ':':32} {'tables':>6} {'/ RealMLP-TD':>12} {'of':>3} {'unseen':>7} "
-            f"{'AUC':>6} {'log loss':>8} {'fit s':>8} {'ms / 1,000 rows':>15}"
+            f"{title}:\n{'':32} {'tables':>6} {'/ RealMLP-TD':>12} {'unseen':>7} {'AUC':>6} "
+            f" {'log loss':>8} {'fit s':>8} {'ms / 1,000 rows':>15}"
         )
         unseen = summary(tables, UNSEEN)
         for name, of in summary(tables).items():
             lines.append(
                 f"  {NAMES[name]:30} {of['n_tables']:6} {cell(of['ratio']):>12} "
-                f"{of['n_ratios']:3} {cell(unseen.get(name, {}).get('ratio')):>7} "
+                f"{cell(unseen.get(name, {}).get('ratio')):>7} "
                 f"{cell(of['auc']):>6} {cell(of['log_loss']):>8} {of['fit_seconds']:8.2f} "
                 f"{1e6 * of['row_seconds']:15.2f}"
             )
@@ -130,28 +140,31 @@ def markdown(result):
 
 def markdown_table(tables):
     """Return a row for each table, with the lowest error in bold, and rows of means."""
-    means = summary(tables)
-    rows = [["table", "rows x columns", *(NAMES[name] for name in means)]]
-    rows.append(["---", "---", *["---:"] * len(means)])
+    contenders = [name for name in NAMES if any(name in of for of in tables.values())]
+    rows = [["table", "rows x columns", *(NAMES[name] for name in contenders)]]
+    rows.append(["---", "---", *["---:"] * len(contenders)])
     for table, of in tables.items():
         first = next(iter(of.values()))
         unit = "RMSE" if BY_NAME[table].is_regression else "error"
         cells = [f"{table}, {unit}", f"{first['n_train']:,} x {first['n_features']}"]
-        errors = {name: report.number(of[name]["error"]) if name in of else "-" for name in means}
+        errors = [report.number(of[name]["error"]) if name in of else "-" for name in contenders]
         lowest = report.number(min(fit["error"] for fit in of.values()))
-        cells += [f"**{error}**" if error == lowest else error for error in errors.values()]
+        cells += [f"**{error}**" if error == lowest else error for error in errors]
         rows.append(cells)
-    unseen = summary(tables, UNSEEN)
+    means, unseen = summary(tables), summary(tables, UNSEEN)
+    others = ", ".join(table for table in tables if table in UNSEEN)
     measures = {
         "errors / RealMLP-TD": {name: of["ratio"] for name, of in means.items()},
-        "the same, last four tables": {name: of["ratio"] for name, of in unseen.items()},
+        f"the same, {others}": {name: of["ratio"] for name, of in unseen.items()},
+            name: of["ratio"] for name, of in unseen.items()
+        },
         "AUC": {name: of["auc"] for name, of in means.items()},
         "log loss": {name: of["log_loss"] for name, of in means.items()},
         "fit, CPU s": {name: of["fit_seconds"] for name, of in means.items()},
         "predict 1,000 rows, CPU ms": {name: 1e6 * of["row_seconds"] for name, of in means.items()},
     }
     for title, values in measures.items():
-        cells = [report.number(values.get(name)) for name in means]
+        cells = [report.number(values.get(name)) for name in contenders]
         if any(value is not None for value in values.values()):
             rows.append([title, "", *cells])
     return "\n".join("| " + " | ".join(cells) + " |" for cells in rows)
@@ -175,10 +188,10 @@ def block(result):
     seeds += f" (fewer for {' and '.join(few)})" if few else ""
     return (
         "Error rates and root mean squared errors of the rows for the test, "
-        f"{seeds}; the lowest error is bold. Below them: the geometric mean of the errors relative "
-        "to RealMLP-TD; means of AUC and log loss over the tables with two classes; medians of the "
-        f"CPU time over the tables, on one thread. Measured on {env['date']}: {env['processor']}, "
-        f"fastmlp {env['fastmlp']['version']} ({env['fastmlp']['isa']}, commit {env['commit']}), "
+        f"{seeds}; the lowest error is bold. Below them, over the tables that all contenders have: "
+        "the geometric mean of the errors relative to RealMLP-TD; means of AUC and log loss for "
+        "two classes; medians of the CPU time on one thread. "
+        f"Measured on {env['date']}: {env['processor']}, fastmlp {env['fastmlp']['version']} ({env['fastmlp']['isa']}, commit {env['commit']}), "
         f"{peers}, scikit-learn {env['sklearn']}, Python {env['python']}.\n\n"
         f"{markdown(result)}"
     )
