@@ -156,8 +156,6 @@ def markdown_table(tables):
     measures = {
         "errors / RealMLP-TD": {name: of["ratio"] for name, of in means.items()},
         f"the same, {others}": {name: of["ratio"] for name, of in unseen.items()},
-            name: of["ratio"] for name, of in unseen.items()
-        },
         "AUC": {name: of["auc"] for name, of in means.items()},
         "log loss": {name: of["log_loss"] for name, of in means.items()},
         "fit, CPU s": {name: of["fit_seconds"] for name, of in means.items()},
@@ -191,7 +189,8 @@ def block(result):
         f"{seeds}; the lowest error is bold. Below them, over the tables that all contenders have: "
         "the geometric mean of the errors relative to RealMLP-TD; means of AUC and log loss for "
         "two classes; medians of the CPU time on one thread. "
-        f"Measured on {env['date']}: {env['processor']}, fastmlp {env['fastmlp']['version']} ({env['fastmlp']['isa']}, commit {env['commit']}), "
+        f"Measured on {env['date']}: {env['processor']}, fastmlp {env['fastmlp']['version']} "
+        f"({env['fastmlp']['isa']}, commit {env['commit']}), "
         f"{peers}, scikit-learn {env['sklearn']}, Python {env['python']}.\n\n"
         f"{markdown(result)}"
     )
