@@ -53,7 +53,7 @@ def medians(result, limit):
     return {
         table: {name: median(groups[table][name]) for name in names if name in groups[table]}
         for table in BY_NAME
-        if table in groups
+        if not groups.get(table, {}).keys().isdisjoint(names)
     }
 
 
