@@ -134,8 +134,20 @@ def markdown(result):
     for limit, title in SIZES.items():
         tables = medians(result, limit)
         if tables:
-            blocks.append(f"{title}:\n\n{markdown_table(tables)}")
+            blocks.append(f"{title}; {seeds_of(tables)}:\n\n{markdown_table(tables)}")
     return "\n\n".join(blocks)
+
+
+def seeds_of(tables):
+    """Say how many seeds each contender has on every one of the tables."""
+    numbers = {}
+    for of in tables.values():
+        for name, fit in of.items():
+            numbers[name] = min(fit["n_seeds"], numbers.get(name, fit["n_seeds"]))
+    most = max(numbers.values())
+    fewer = [f"{NAMES[name]} {n}" for name, n in numbers.items() if n < most]
+    words = f"medians of {most} seeds" if most > 1 else "one seed"
+    return words + (f" (only {', '.join(fewer)})" if fewer else "")
 
 
 def markdown_table(tables):
@@ -176,19 +188,11 @@ def block(result):
         for name in ("pytabkit", "torch", "catboost", "lightgbm")
         if name in env
     )
-    n_seeds = {fit["contender"]: 0 for fit in result["fits"]}
-    for limit in SIZES:
-        for of in medians(result, limit).values():
-            for name, fit in of.items():
-                n_seeds[name] = max(n_seeds[name], fit["n_seeds"])
-    few = [NAMES[name] for name, n in n_seeds.items() if n < max(n_seeds.values())]
-    seeds = f"medians of {max(n_seeds.values())} seeds"
-    seeds += f" (fewer for {' and '.join(few)})" if few else ""
     return (
-        "Error rates and root mean squared errors of the rows for the test, "
-        f"{seeds}; the lowest error is bold. Below them, over the tables that all contenders have: "
-        "the geometric mean of the errors relative to RealMLP-TD; means of AUC and log loss for "
-        "two classes; medians of the CPU time on one thread. "
+        "Error rates and root mean squared errors (RMSE) of the rows for the test; the lowest is "
+        "bold. Below them, over the tables that all contenders have: the geometric mean of the "
+        "errors relative to RealMLP-TD; means of AUC and log loss for two classes; medians of the "
+        "CPU time on one thread. "
         f"Measured on {env['date']}: {env['processor']}, fastmlp {env['fastmlp']['version']} "
         f"({env['fastmlp']['isa']}, commit {env['commit']}), "
         f"{peers}, scikit-learn {env['sklearn']}, Python {env['python']}.\n\n"

@@ -237,6 +237,9 @@ def test_report_of_tables(bench):
     assert means["fastmlp"]["n_tables"] == 2
     assert tables_report.medians({"fits": fits}, None) == {}
     text = tables_report.markdown({"fits": fits})
+    assert "2,048 training rows; one seed:" in text
+    seeds = tables_report.seeds_of({"churn": tables["churn"]})
+    assert seeds == "medians of 3 seeds (only RealMLP-TD 1)"
     assert "| churn, error | 2,048 x 7 | **2.00** | 8.00 |" in text
     assert "| wage, RMSE | 2,048 x 7 | **3.00** | - |" in text
     assert "| errors / RealMLP-TD |  | 0.500 | 1.00 |" in text
