@@ -153,8 +153,11 @@ class Results:
         self._write({**self.load(), "costs": costs})
 
     def _write(self, result):
+        """Write the file, a line for each fit."""
         known = result.get("environment", {})
-        text = json.dumps({**result, "environment": {**known, **self.environment}}, indent=1)
+        fits = ",\n".join(f"  {json.dumps(fit)}" for fit in result["fits"])
+        others = {**result, "environment": {**known, **self.environment}, "fits": []}
+        text = json.dumps(others, indent=1).replace('"fits": []', f'"fits": [\n{fits}\n ]')
         whole = self._path.with_suffix(".partial")
         whole.write_text(text + "\n")
         os.replace(whole, self._path)  # never half a file
