@@ -117,9 +117,14 @@ def replace_block(markers, block):
 
 def save(result, name, draw):
     """Write NAME.json and, if matplotlib is installed, the figure from `draw` as NAME.png."""
-    path = write_json(result, name).with_suffix(".png")
-    if draw is None:
-        return
+    write_json(result, name)
+    if draw is not None:
+        save_chart(result, name, draw)
+
+
+def save_chart(result, name, draw):
+    """Write the figure from `draw` as NAME.png, if matplotlib is installed."""
+    path = result_path(name).with_suffix(".png")
     try:
         import matplotlib
     except ImportError:

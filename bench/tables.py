@@ -76,7 +76,7 @@ def main():
     result = results.load()
     print("\n" + tables_report.text(result))
     print("\n" + tables_report.markdown(result))
-    report.save(result, name, tables_report.chart)
+    report.save_chart(result, name, tables_report.chart)
     if args.update_readme:
         report.replace_block(tables_report.MARKERS, tables_report.block(result))
 
@@ -184,6 +184,7 @@ def measure(tables, against, args, results):
                             running[name].started()
                         measured = running[name].ask(key)
                         del measured["added_bytes"], measured["ceiling"]
+                        measured["commit"] = results.environment["commit"]
                         results.add({**key, **measured})
                         print(tables_report.line({**key, **measured}), flush=True)
 

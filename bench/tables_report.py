@@ -183,6 +183,7 @@ def markdown_table(tables):
 def block(result):
     """Return what README.md says between the markers."""
     env = result["environment"]
+    commits = {fit["commit"] for fit in result["fits"] if fit["contender"].startswith("fastmlp")}
     peers = ", ".join(
         f"{name} {env[name]}"
         for name in ("pytabkit", "torch", "catboost", "lightgbm")
@@ -194,7 +195,7 @@ def block(result):
         "errors relative to RealMLP-TD; means of AUC and log loss for two classes; medians of the "
         "CPU time on one thread. "
         f"Measured on {env['date']}: {env['processor']}, fastmlp {env['fastmlp']['version']} "
-        f"({env['fastmlp']['isa']}, commit {env['commit']}), "
+        f"({env['fastmlp']['isa']}, commit {' and '.join(sorted(commits))}), "
         f"{peers}, scikit-learn {env['sklearn']}, Python {env['python']}.\n\n"
         f"{markdown(result)}"
     )
