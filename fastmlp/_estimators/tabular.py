@@ -148,11 +148,12 @@ class TabularClassifier(_TabularMLP, MLPClassifier):
             return np.concatenate([1 - output, output], axis=1)
         return output
 
+    def _scores_loss(self):
+        return self.loss != "log_loss" or self._is_multilabel()
+
     def _validation_score(self, y, output, sample_weight):
         """Minus the log loss, without label smoothing, because the accuracy on few samples says
         little about the probabilities."""
-        if self.loss != "log_loss" or self._is_multilabel():
-            return super()._validation_score(y, output, sample_weight)
         if not np.isfinite(output).all():
             return np.nan
         output = output.astype(np.float64)
@@ -268,6 +269,9 @@ class TabularRegressor(_TabularMLP, MLPRegressor):
         self.warm_start = warm_start
         self.dtype = dtype
         self.n_threads = n_threads
+
+    def _scores_loss(self):
+        return self.loss != "squared_error"
 
     def _epochs(self, n_samples):
         return N_EPOCHS if n_samples > FEW_FOR_REGRESSION else 2 * N_EPOCHS

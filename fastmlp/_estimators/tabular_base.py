@@ -19,6 +19,7 @@ from .._network.conversion import converted_table, layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
+from .._training.validation import Validation
 from .bagging import check_folds, fit_bagged, refit
 from .base import _BaseMLP
 from .constraints import checked_weights, clipped_batch_size
@@ -177,6 +178,11 @@ class _TabularMLP(_BaseMLP):
         held_out = task.settings.bagging or len(task.order) < len(task.dataset)
         if task.settings.refit and held_out and not incremental:
             refit(self, task, epochs)
+
+    def _validation(self, record, dataset, rows, X, labels):
+        if self.scoring is None and self._scores_loss():
+            return Validation(dataset, rows, lambda network, loss, outputs: -loss), None
+        return super()._validation(record, dataset, rows, X, labels)
 
     def _checked(self, X, y, sample_weight, reset):
         """The Samples of a table, y in one or two dimensions, and the weights."""

@@ -107,8 +107,8 @@ categorical_features : 'from_dtype', array-like or None, default=
 
     scoring : str, callable or None, default=
         Score on the validation set, as for the other estimators. None means R2
-        for regression; for classification minus the log loss (of multilabel
-        targets, and with another `loss`, the accuracy).
+        for regression with the squared error, minus the log loss (without label
+        smoothing) for classification, and minus the `loss` for all others.
 
     dtype : {'auto', 'float32', 'float64'}, default=
         Floating point type of all arithmetic. 'auto' means float32, or float64

@@ -1,11 +1,14 @@
 """CategoryColumn: the levels of a column of categories, and the code of each."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .objects import is_missing
 from .scaling import RobustScale
+
+MANY = 20  # rows from which strings that differ are told
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,12 @@ class CategoryColumn:
         else:
             kind = "category"
             counts = counts if n_missing else counts[:-1]
+        if column.holds == "strings" and n_rare > 0.5 * sum(totals.values()) >= MANY / 2:
+            warnings.warn(
+                f"Nearly every row of column {name!r} holds another string, so that it tells the"
+                " network little. Convert dates by pandas.to_datetime, and numbers by"
+                " astype(float); drop names and identifiers."
+            )
         lookup = {level: code for code, level in enumerate(levels)}
         return cls(name, column.holds, kind, levels, counts, column.time_zone, lookup)
 

@@ -110,6 +110,14 @@ def _constant_regression(architecture, y, sample_weight):
     return float(min(losses))
 
 
+def warn_of_divergence(settings, epoch, kept):
+    """Warn of losses that were not finite after the epoch whose weights were kept."""
+    _warn(
+        f"Training diverged: from epoch {epoch} on, the loss was not finite. The weights of epoch"
+        f" {kept} are kept, which are hardly trained. {_cure(settings)}"
+    )
+
+
 def warn_of_failure(task, losses, *, ended, moved, scores=()):
     """Warn if training has diverged, or if its predictions are no better than a constant.
 

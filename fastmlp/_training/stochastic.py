@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._core import shuffle
 from .._network.network import Outcome
-from .baseline import GROWN, MOVED, warn_of_failure
+from .baseline import GROWN, MOVED, warn_of_divergence, warn_of_failure
 from .optimizer import OptimizerState
 from .progress import Progress
 
@@ -203,7 +203,11 @@ class _StochasticTraining:
         if self.progress.by_score:
             scores = record.validation_scores[len(record.validation_scores) - record.n_iter :]
         if self.has_best:
-            losses = losses[: record.best_iteration - len(self.task.history) + len(losses)]
+            kept = record.best_iteration - len(self.task.history) + len(losses)
+            if np.isfinite(losses[:kept]).all() and not np.isfinite(losses).all():
+                warn_of_divergence(self.task.settings, np.isfinite(losses).argmin() + 1, kept)
+                return
+            losses = losses[:kept]
         warn_of_failure(self.task, losses, ended=self.ended, moved=self._has_moved, scores=scores)
 
     def _has_moved(self):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
 from fastmlp import TabularClassifier, TabularRegressor
@@ -170,3 +171,30 @@ def test_bagging_of_labels(sparse):
     model.fit(table, csr_array(Y) if sparse else Y)
     assert model.oof_prediction_.shape == (300, 3)
     assert ((model.oof_prediction_ > 0.5) == Y).mean() > 0.8
+
+
+def test_a_training_that_diverged_after_its_best_epoch_is_told():
+    table, y = problem(False)
+    model = TabularClassifier(**SMALL | {"hidden_layer_sizes": (64, 64, 64)})
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.set_params(learning_rate_init=100, max_iter=8, learning_rate="constant")
+        model.fit(table, y)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.9])
+def test_without_scoring_other_losses_are_scored_by_themselves(level):
+    table, y = problem(True)
+    params = {"loss": "quantile", "loss_params": {"quantile": level}}
+    model = TabularRegressor(**SMALL, **params).fit(table, y)
+    assert model.validation_scores_ == [-loss for loss in model.validation_loss_curve_]
+    assert (
+        TabularRegressor(**SMALL, **params, scoring="loss").fit(table, y).coefs_[0][0, 0]
+        == (model.coefs_[0][0, 0])
+    )
+
+
+@pytest.mark.parametrize("loss", ["hinge", "focal"])
+def test_the_same_of_classifiers(loss):
+    table, y = problem(False)
+    model = TabularClassifier(**SMALL, loss=loss).fit(table, y)
+    assert model.validation_scores_ == [-value for value in model.validation_loss_curve_]

@@ -1,5 +1,7 @@
 """Sample weights in the encoder: a weight of two is a row twice, of zero no row."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,3 +48,15 @@ def test_weights_of_another_length_are_refused(kind):
     X = np.zeros((5, 1)) if kind == "arrays" else pd.DataFrame({"x": range(5)})
     with pytest.raises(ValueError, match="sample_weight has 4 weights, but X has 5 samples"):
         TableEncoder().fit(X, sample_weight=np.ones(4))
+
+
+def test_strings_that_all_differ_are_told():
+    """Dates and numbers that were read as strings, names, identifiers."""
+    days = pd.date_range("2024-01-01", periods=50).strftime("%Y-%m-%d")
+    with pytest.warns(UserWarning, match=r"column 'day' holds another string.*to_datetime"):
+        TableEncoder().fit(pd.DataFrame({"day": days, "x": range(50)}))
+    some = days.where(np.arange(50) % 3 == 0, "2024-01-01")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TableEncoder().fit(pd.DataFrame({"day": some, "x": range(50)}))
+        TableEncoder().fit(pd.DataFrame({"day": days, "x": range(50)})[:8])
