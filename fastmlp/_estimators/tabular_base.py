@@ -19,8 +19,8 @@ from .._network.conversion import converted_table, layer_widths
 from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
-from .bagging import check_folds, fit_bagged, refit
-from .base import _BaseMLP
+from .bagging import check_folds, check_weights, fit_bagged, folds_of, refit
+from .base import _BaseMLP, unchanged_on_error
 from .constraints import checked_weights, clipped_batch_size
 from .embeddings import FREQUENCY_DEVIATION, NUMERIC_EMBEDDINGS, table_columns
 from .hints import explains_arguments
@@ -70,7 +70,7 @@ class _TabularMLP(_BaseMLP):
 
         A call that is refused because of its arguments leaves a fitted
         estimator as it was. Ctrl-C ends the training with a warning and keeps
-        the weights reached so far.
+        the weights reached so far; of `bagging`, the networks trained by then.
 
         Parameters
         ----------
@@ -148,7 +148,11 @@ class _TabularMLP(_BaseMLP):
 
     def _begin(self, X, y, sample_weight, incremental=False, **given):
         self._check_bagging(given.get("held_out", (None,))[0], incremental)
-        task = super()._begin(X, y, sample_weight, incremental, **given)
+        with unchanged_on_error(self):
+            task = super()._begin(X, y, sample_weight, incremental, **given)
+            if task.settings.bagging:  # not self.bagging, which a scorer may have changed
+                self._folds = folds_of(self, self._labels, len(task.network.networks))
+                check_weights(self._folds, task.dataset.sample_weight)
         for name in ("oof_prediction_", "best_iterations_"):
             vars(self).pop(name, None)
         self._given = X
@@ -169,14 +173,15 @@ class _TabularMLP(_BaseMLP):
         X, labels = vars(self).pop("_given"), vars(self).pop("_labels")
         if not task.settings.bagging:
             super()._run(task, incremental)
-            epochs = [task.record.best_iteration]
+            records = [task.record]
         else:
-            outputs, records = fit_bagged(self, task, X, labels)
+            folds = vars(self).pop("_folds")
+            outputs, records = fit_bagged(self, task, X, labels, folds)
             self.oof_prediction_ = self._readable(outputs)
-            epochs = self.best_iterations_ = [record.best_iteration for record in records]
+            self.best_iterations_ = [record.best_iteration for record in records]
         held_out = task.settings.bagging or len(task.order) < len(task.dataset)
         if task.settings.refit and held_out and not incremental:
-            refit(self, task, epochs)
+            refit(self, task, records)
 
     def _checked(self, X, y, sample_weight, reset):
         """The Samples of a table, y in one or two dimensions, and the weights."""
