@@ -185,6 +185,8 @@ cdef class Engine(Workspace):
         for engine in engines:
             engine.steps_taken, engine.loss_sums, engine.rest = 0, [], (0.0, 0)
             engine._check(dataset)
+            if engine._columns is not None:  # what an interrupted pass, or a gradient, has left
+                engine._kept[1]["gradient"][:] = 0
             if (engine._most_rows != self._most_rows
                     or engine.n_parameters != self.n_parameters):
                 raise ValueError("networks side by side must have the same shape")

@@ -43,11 +43,22 @@ def folds_of(estimator, labels, n_folds):
         _, strata, counts = np.unique(labels, return_inverse=True, return_counts=True)
         splitter = StratifiedKFold if counts.min() >= n_folds else KFold
     folds = splitter(n_folds, shuffle=True, random_state=estimator._random_state)
-    return [held_out for _, held_out in folds.split(np.zeros(labels.shape[0]), strata)]
+    rows = (held_out for _, held_out in folds.split(np.zeros(labels.shape[0]), strata))
+    return [held_out.astype(np.intp) for held_out in rows]
 
 
-def fit_bagged(estimator, task, X, labels):
-    """Train the networks of a task, one after the other.
+def check_weights(folds, sample_weight):
+    """Refuse weights that leave a network nothing to be validated on."""
+    if sample_weight is not None and not all(sample_weight[rows].any() for rows in folds):
+        raise ValueError(
+            "bagging=True validates each network on its own samples, but all samples of one have a"
+            " weight of zero. Decrease n_estimators, or use another random_state."
+        )
+
+
+def fit_bagged(estimator, task, X, labels, folds):
+    """Train the networks of a task, one after the other. If an exception ends it, the networks that
+    were trained are left, or else the first as far as it was trained.
 
     Parameters
     ----------
@@ -56,6 +67,8 @@ def fit_bagged(estimator, task, X, labels):
         Of an Ensemble, on all rows. Its record becomes that of the first network.
     X, labels : array-like
         The table and the targets, as a scorer gets them.
+    folds : list of ndarray
+        See `folds_of`.
 
     Returns
     -------
@@ -66,37 +79,53 @@ def fit_bagged(estimator, task, X, labels):
     networks, begin = task.network.networks, time.perf_counter()
     outputs = np.zeros((len(task.dataset), task.network.architecture.units[-1]), task.network.dtype)
     records = []
-    for i, held_out in enumerate(folds_of(estimator, labels, len(networks))):
-        settings = replace(task.settings, early_stopping=True)
-        if settings.max_time is not None:
-            left = settings.max_time - (time.perf_counter() - begin)
-            settings = replace(settings, max_time=max(1e-3, left / (len(networks) - i)))
-        one = copy.copy(estimator)  # what a scorer calls
-        one.n_estimators = 1
-        own = members(task.parameters)[i]
-        one._set_parameters(own)
-        record = task.record if i == 0 else TrainingRecord()
-        rows = held_out.astype(np.intp)
-        validation, _ = one._validation(record, task.dataset, rows, X, labels)
-        history = History(record.history, validation, None)
-        record.history = history.measures
-        order = np.setdiff1d(np.arange(len(task.dataset), dtype=np.intp), rows)
-        single = Task(
-            *(settings, record, networks[i], task.dataset, order),
-            *(tuple([a.copy() for a in arrays] for arrays in own), one._batch_size(len(order))),
-            history,
-        )
-        fit_stochastic(single, estimator._random_state)
-        for arrays, trained in zip(own, single.parameters, strict=True):
-            for array, values in zip(arrays, trained, strict=True):
-                array[...] = values  # a view of the ensemble's
-        networks[i].set_parameters(*single.parameters)
-        outputs[rows] = networks[i].predict(task.dataset, rows)
-        records.append(record)
+    try:
+        for i, rows in enumerate(folds):
+            settings = replace(task.settings, early_stopping=True)
+            if settings.max_time is not None:
+                left = settings.max_time - (time.perf_counter() - begin)
+                settings = replace(settings, max_time=max(1e-3, left / (len(networks) - i)))
+            record = task.record if i == 0 else TrainingRecord()
+            _fit_member(estimator, task, i, rows, settings, record, X, labels)
+            outputs[rows] = networks[i].predict(task.dataset, rows)
+            records.append(record)
+    finally:
+        if len(records) < len(networks):
+            for arrays in task.parameters:
+                arrays[:] = [a[: max(1, len(records))] for a in arrays]
     return outputs, records
 
 
-def refit(estimator, task, epochs):
+def _fit_member(estimator, task, i, rows, settings, record, X, labels):
+    """Train network i of a task; validate it on `rows`."""
+    network, own = task.network.networks[i], members(task.parameters)[i]
+    one = copy.copy(estimator)  # what a scorer calls
+    one.n_estimators = 1
+    one._set_parameters(own)
+    validation, _ = one._validation(record, task.dataset, rows, X, labels)
+    history = History(record.history, validation, None)
+    record.history = history.measures
+    order = np.setdiff1d(np.arange(len(task.dataset), dtype=np.intp), rows)
+    single = Task(
+        *(settings, record, network, task.dataset, order),
+        *(tuple([a.copy() for a in arrays] for arrays in own), one._batch_size(len(order))),
+        history,
+    )
+    try:
+        fit_stochastic(single, estimator._random_state)
+    finally:
+        _assign(own, single.parameters)
+    network.set_parameters(*single.parameters)
+
+
+def _assign(own, trained):
+    """Copy parameters into others, which may be views of an ensemble's."""
+    for arrays, others in zip(own, trained, strict=True):
+        for array, values in zip(arrays, others, strict=True):
+            array[...] = values
+
+
+def refit(estimator, task, records):
     """Train anew on all rows, for the numbers of epochs that were best on the rows held out.
 
     Parameters
@@ -104,20 +133,29 @@ def refit(estimator, task, epochs):
     estimator : TabularClassifier or TabularRegressor
     task : Task
         That was trained. Its parameters become those of the new networks.
-    epochs : list of int
-        With bagging one number for each network, otherwise one for all.
+    records : list of TrainingRecord
+        With bagging one for each network, otherwise one for all.
     """
     architecture = task.network.architecture
     drawn = estimator._draw_parameters(architecture, None, task.dataset)
+    estimator._shift_outputs(drawn, task.dataset.y, task.dataset.sample_weight)
     network = estimator._new_network(architecture, drawn, task.settings)
     order = np.arange(len(task.dataset), dtype=np.intp)
-    parts = [(network, drawn, task.parameters, epochs[0])]
+    parts = [(network, drawn, task.parameters, records[0])]
     if task.settings.bagging:
-        parts = zip(network.networks, members(drawn), members(task.parameters), epochs, strict=True)
-    for part, start, own, n_epochs in parts:
+        own = members(task.parameters)
+        parts = zip(network.networks, members(drawn), own, records, strict=True)
+    for part, start, own, former in parts:
+        if former.best_iteration == 0:
+            continue  # no score was a number
         settings = replace(
-            task.settings, early_stopping=False, last_epoch=max(1, n_epochs), max_time=None
+            task.settings,
+            early_stopping=False,
+            last_epoch=max(1, former.best_iteration),
+            max_time=None,
         )
+        if settings.schedule.has_end:  # at the time limit, it has ended before max_iter
+            settings = replace(settings, max_iter=max(1, former.n_iter))
         record = TrainingRecord()
         history = History(record.history, None, None)
         record.history = history.measures
@@ -125,6 +163,6 @@ def refit(estimator, task, epochs):
         batch_size = estimator._batch_size(len(order))
         again = Task(settings, record, part, task.dataset, order.copy(), start, batch_size, history)
         fit_stochastic(again, estimator._random_state)
-        for arrays, trained in zip(own, again.parameters, strict=True):
-            for array, values in zip(arrays, trained, strict=True):
-                array[...] = values
+        _assign(own, again.parameters)
+        if not task.settings.bagging:
+            task.record.optimizer = record.optimizer

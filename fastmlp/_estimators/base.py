@@ -66,7 +66,7 @@ _NONE_IF_NOT_MEASURED = {
 
 
 @contextmanager
-def _unchanged_on_error(estimator):
+def unchanged_on_error(estimator):
     """Undo every assignment to the estimator's attributes if the block fails."""
     before = vars(estimator).copy()
     try:
@@ -158,7 +158,7 @@ class _BaseMLP(ParameterChecks, Predictor):
     ):
         """Check all arguments and prepare the training; return its Task. If this raises, the
         estimator is left as it was."""
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             check_validation(self, *held_out)
             if not incremental:
                 warn_of_unused_scoring(self, held_out[0])
@@ -478,7 +478,7 @@ class _BaseMLP(ParameterChecks, Predictor):
             network = copy.copy(self)
             network.n_estimators = 1
             network._set_parameters(own)
-            of_all = {*_RECORD.values()} - {"n_iter_", "t_"}  # of the whole ensemble
+            of_all = {*_RECORD.values(), "oof_prediction_", "best_iterations_"} - {"n_iter_", "t_"}
             for attribute in vars(network).keys() & of_all:
                 del vars(network)[attribute]
             networks.append(network)

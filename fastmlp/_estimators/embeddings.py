@@ -21,7 +21,8 @@ def numeric_edges(values, weights, n_bins):
     quantiles = np.quantile(
         values, np.linspace(0, 1, n_bins + 1), weights=weights, method="inverted_cdf"
     )
-    return tuple(np.unique(quantiles).tolist())
+    # distinct in float32, to which a user may convert the network
+    return tuple(np.unique(quantiles.astype(np.float32)).tolist())
 
 
 def numeric_column(embedding, source, values, weights):

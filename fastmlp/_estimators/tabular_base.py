@@ -20,8 +20,8 @@ from .._network.ensemble import members
 from .._network.initialization import initial_embeddings
 from .._network.parameters import network_parameters
 from .._training.validation import Validation
-from .bagging import check_folds, fit_bagged, refit
-from .base import _BaseMLP
+from .bagging import check_folds, check_weights, fit_bagged, folds_of, refit
+from .base import _BaseMLP, unchanged_on_error
 from .constraints import checked_weights, clipped_batch_size
 from .embeddings import FREQUENCY_DEVIATION, NUMERIC_EMBEDDINGS, table_columns
 from .hints import explains_arguments
@@ -71,7 +71,7 @@ class _TabularMLP(_BaseMLP):
 
         A call that is refused because of its arguments leaves a fitted
         estimator as it was. Ctrl-C ends the training with a warning and keeps
-        the weights reached so far.
+        the weights reached so far; of `bagging`, the networks trained by then.
 
         Parameters
         ----------
@@ -149,13 +149,22 @@ class _TabularMLP(_BaseMLP):
 
     def _begin(self, X, y, sample_weight, incremental=False, **given):
         self._check_bagging(given.get("held_out", (None,))[0], incremental)
-        task = super()._begin(X, y, sample_weight, incremental, **given)
+        with unchanged_on_error(self):
+            task = super()._begin(X, y, sample_weight, incremental, **given)
+            if task.settings.bagging:  # not self.bagging, which a scorer may have changed
+                self._folds = folds_of(self, self._labels, len(task.network.networks))
+                check_weights(self._folds, task.dataset.sample_weight)
         for name in ("oof_prediction_", "best_iterations_"):
             vars(self).pop(name, None)
         self._given = X
         return task
 
     def _check_bagging(self, X_val, incremental):
+        if self.refit and self.warm_start:
+            raise ValueError(
+                "refit=True trains new networks on all samples, which warm_start=True would begin"
+                " with the former ones. Set one of them to False."
+            )
         if not self.bagging:
             return
         if self.n_estimators == 1 or incremental or self.warm_start or X_val is not None:
@@ -170,14 +179,15 @@ class _TabularMLP(_BaseMLP):
         X, labels = vars(self).pop("_given"), vars(self).pop("_labels")
         if not task.settings.bagging:
             super()._run(task, incremental)
-            epochs = [task.record.best_iteration]
+            records = [task.record]
         else:
-            outputs, records = fit_bagged(self, task, X, labels)
+            folds = vars(self).pop("_folds")
+            outputs, records = fit_bagged(self, task, X, labels, folds)
             self.oof_prediction_ = self._readable(outputs)
-            epochs = self.best_iterations_ = [record.best_iteration for record in records]
+            self.best_iterations_ = [record.best_iteration for record in records]
         held_out = task.settings.bagging or len(task.order) < len(task.dataset)
         if task.settings.refit and held_out and not incremental:
-            refit(self, task, epochs)
+            refit(self, task, records)
 
     def _validation(self, record, dataset, rows, X, labels):
         if self.scoring is None and self._scores_loss():

@@ -390,8 +390,6 @@ class Network:
         """
         batch_size = len(rows) if batch_size is None else batch_size
         engine = self._engine(dataset, batch_size, keep_gradient=True)
-        if self._inputs:
-            self._gradients[-1][:] = 0  # of the levels of categories that another call has left
         loss, weight = engine.gradient(
             dataset, rows, batch_size, t=t, update_statistics=update_statistics
         )

@@ -1,5 +1,7 @@
 """Bagging, refit and time limits of the estimators of tables."""
 
+import os
+import signal
 import time
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
 from fastmlp import TabularClassifier, TabularRegressor
+from fastmlp._network.network import Network
 
 SMALL = {"hidden_layer_sizes": (16,), "max_iter": 40, "random_state": 0}
 
@@ -198,3 +201,83 @@ def test_the_same_of_classifiers(loss):
     table, y = problem(False)
     model = TabularClassifier(**SMALL, loss=loss).fit(table, y)
     assert model.validation_scores_ == [-value for value in model.validation_loss_curve_]
+
+
+def test_bagging_refuses_a_fold_without_weight(case):
+    model, table, y = case
+    model.set_params(n_estimators=4, bagging=True).fit(table, y)
+    before = probabilities(model, table)
+    with pytest.raises(ValueError, match="all samples of one have a weight of zero"):
+        model.fit(table, y, sample_weight=np.arange(300) < 3)
+    np.testing.assert_array_equal(probabilities(model, table), before)
+
+
+@pytest.mark.parametrize(("n_calls", "n_left"), [(20, 1), (60, 1), (100, 2)])
+def test_ctrl_c_keeps_the_networks_trained_so_far(n_calls, n_left):
+    table, y = problem(True)
+    calls = []
+
+    def interrupted(estimator, X, y):
+        calls.append(1)
+        if len(calls) == n_calls:
+            os.kill(os.getpid(), signal.SIGINT)
+        return estimator.score(X, y)
+
+    model = TabularRegressor(**SMALL, n_estimators=3, bagging=True, scoring=interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(table, y)
+    assert len(model.coefs_[0]) == n_left
+    assert model.score(table, y) > 0.8
+    assert not hasattr(model, "oof_prediction_")
+
+
+def test_refit_begins_near_large_targets():
+    table, y = problem(True)
+    y = 1e4 * np.exp(y)
+    model = TabularRegressor(**{**SMALL, "max_iter": 8}, loss="poisson", refit=True).fit(table, y)
+    assert model.predict(table).mean() == pytest.approx(y.mean(), rel=0.2)
+
+
+def test_refit_has_the_schedule_of_the_time_limit(monkeypatch):
+    table, y = problem(True)
+    rates = []
+    train = Network.train
+
+    def spy(self, *args, step, **kwargs):
+        rates.append(step["learning_rate"][-1])
+        return train(self, *args, step=step, **kwargs)
+
+    monkeypatch.setattr(Network, "train", spy)
+    model = TabularRegressor(hidden_layer_sizes=(16,), max_iter=10**6, max_time=0.5, refit=True)
+    model.fit(table, y)
+    first, again = rates[: model.n_iter_], rates[model.n_iter_ :]
+    assert len(again) == model.best_iteration_
+    at = model.best_iteration_ - 1
+    assert again[at] == pytest.approx(first[at], abs=0.3 * max(first))
+
+
+def test_refit_and_warm_start_exclude_each_other(case):
+    model, table, y = case
+    with pytest.raises(ValueError, match="refit=True trains new networks"):
+        model.set_params(refit=True, warm_start=True).fit(table, y)
+
+
+def test_a_refit_network_goes_on_with_its_own_optimizer(case):
+    model, table, y = case
+    model.set_params(refit=True).fit(table, y)
+    steps = -(-len(y) // 64) * model.best_iteration_
+    assert model._optimizer.t == steps
+
+
+@pytest.mark.filterwarnings("ignore:The validation score was not a number")
+def test_refit_keeps_networks_that_no_score_has_judged(case):
+    model, table, y = case
+    model.set_params(scoring=lambda model, X, y: np.nan).fit(table, y)
+    again = clone(model).set_params(refit=True).fit(table, y)
+    np.testing.assert_array_equal(probabilities(again, table), probabilities(model, table))
+
+
+def test_members_have_no_attributes_of_the_ensemble(case):
+    model, table, y = case
+    one = model.set_params(n_estimators=2, bagging=True).fit(table, y).estimators_[0]
+    assert not {"oof_prediction_", "best_iterations_", "history_"} & vars(one).keys()
