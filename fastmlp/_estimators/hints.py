@@ -311,7 +311,7 @@ def explains_arguments(fit):
 def explain_tables(error):
     """Name the estimators of tables in an error about missing values or strings in X."""
     if re.search(_TABLES, str(error)):
-        error.args = (
-            f"{error}\nTabularClassifier and TabularRegressor of fastmlp read tables with missing"
-            " values, strings and categories as they are.",
+        error.add_note(  # because the message is scikit-learn's, word for word
+            "fastmlp.TabularClassifier and fastmlp.TabularRegressor read tables with missing"
+            " values, strings and categories as they are."
         )
