@@ -237,7 +237,7 @@ def scores(y, output, is_regression):
     auc = roc_auc_score(y, output[:, 1] if is_binary else output, multi_class="ovr")
     return {
         "error": float(np.mean(output.argmax(axis=1) != y)),
-        "auc": float(auc) if is_binary else None,  # of several classes: near 1 for all
+        "auc": float(auc) if is_binary else None,  # of ten digits it is near 1 for everyone
         "log_loss": float(log_loss(y, output, labels=range(output.shape[1]))),
     }
 

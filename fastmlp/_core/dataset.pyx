@@ -17,7 +17,8 @@ cdef class Dataset:
     ----------
     X : ndarray of shape (n_samples, n_features) of a type in ``SOURCES``, or CSR matrix
         with float32 or float64 data and int32 or int64 indices
-        of a table: the numbers of its columns, C-contiguous, of the network's type
+        If `codes` are given, X holds the numbers of a table's columns: C-contiguous, and of the
+        network's type.
     y : None or ndarray, C-contiguous
         Targets of the kind that the loss takes (``TARGETS``): classes are int32 (n_samples,),
         labels uint8 (n_samples, n_outputs), reals of the network's type (n_samples, n_outputs).

@@ -132,8 +132,9 @@ cdef class Engine(Workspace):
             raise ValueError("clip_norm needs gradient arrays")
 
     def _set_rates(self, *, weights, biases, scales=1.0, embeddings=1.0, scale_decay=0.0):
-        """Factors of the learning rate: of the weights of each layer, of all biases, of the scales
-        of inputs and of the other parameters of columns; and of the decay of the scales."""
+        """Sets the factors by which the learning rate is multiplied: one for the weights of each
+        layer, one for all biases, one for the scales of the inputs, and one for the other
+        parameters of columns. `scale_decay` multiplies the weight decay of the scales."""
         cdef size_t i
         for i in range(self.run.n_layers):
             self.layers[i].rate, self.layers[i].bias_rate = weights[i], biases

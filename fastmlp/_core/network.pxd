@@ -67,7 +67,7 @@ cdef struct Column:
     int kind                            # FASTMLP_EMBEDDINGS
     fastmlp_column place
     size_t at, count                    # reals of its trained arrays, except scales and a table
-    size_t n_levels                     # of a trained table, else 0
+    size_t n_levels                     # levels of a trained table; 0 if there is none
 
 
 # The units of the input layer that a table's columns become; without columns, the units are X.

@@ -15,7 +15,7 @@ cdef class Columns:
     cdef InputLayer inputs
     cdef object kept                    # arrays that the struct points to
     cdef Py_ssize_t n_values, n_codes
-    cdef list levels                    # of each column of codes, how many there are
+    cdef list levels                    # number of levels of each column of codes
 
     cdef int check(self, Dataset dataset) except -1
 

@@ -67,7 +67,7 @@ def constant_loss(architecture, y, sample_weight):
 
 
 def _mean(values, weights):
-    """The weighted mean; np.average takes four times as long."""
+    """The weighted mean. Tiny fits notice that np.average is slower than the method mean."""
     if weights is None:
         return values.mean(axis=0)
     return np.average(values, axis=0, weights=weights)
